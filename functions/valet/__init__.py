@@ -1,0 +1,1 @@
+"""Per-user MCP servers: configs, instances, grants and the tools they reach."""

@@ -1,0 +1,1 @@
+"""What providers offer: one folder a connector, data first."""

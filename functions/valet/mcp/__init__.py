@@ -1,0 +1,1 @@
+"""The Model Context Protocol over stateless HTTP: POST only, JSON only, both eras."""

@@ -1,0 +1,1 @@
+"""Our own broker: configs, instances, authorizations, accounts, refresh, URL keys."""

@@ -1,0 +1,53 @@
+"""What a tool call comes to, and what can keep it from being made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from valet.errors import BadRequest, ValetError
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """The outcome of one tool call, in no protocol's words.
+
+    `structured` conforms to the tool's output schema when `is_error` is false. `text` is for a
+    reader that takes no structured content: the same data as JSON, or on error one sentence that
+    says what happened and what to do next. `code` is stable and goes to the audit record.
+    """
+
+    text: str
+    structured: Mapping[str, Any] | None = None
+    is_error: bool = False
+    code: str = "ok"
+    connect_url: str | None = None  # set when the user has to authorize first
+
+
+@dataclass(frozen=True, slots=True)
+class ToolView:
+    """A tool as a client sees it; `tools/list` is these, in a fixed order."""
+
+    name: str
+    title: str
+    description: str
+    input_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any]
+    annotations: Mapping[str, bool] = field(default_factory=dict)
+
+
+class UnknownTool(BadRequest):
+    """The server does not expose a tool of that name, whatever the catalogue holds."""
+
+    code = "unknown_tool"
+
+
+class NotConnected(ValetError):
+    """The user has no usable grant on the connection that a tool needs."""
+
+    code = "not_connected"
+
+    def __init__(self, connection: str, reason: str) -> None:
+        super().__init__(reason)
+        self.connection = connection
