@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from valet.tools.results import ToolResult, ToolView
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from valet.tools.results import ToolResult, ToolView
 
 
 class Toolbox(Protocol):

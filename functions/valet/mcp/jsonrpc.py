@@ -1,0 +1,196 @@
+"""Strict JSON-RPC 2.0: what a body must be before anything else reads it.
+
+`json` alone takes NaN, infinities, duplicate keys (the last one wins), lone surrogates that fail
+only when they are written out again, and nesting that overflows other code. All are refused here,
+so that no two readers of a request can disagree about what it says (CVE-2026-27896).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from valet.mcp.errors import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, ProtocolError
+
+MAX_DEPTH: Final = 64
+MAX_INT_DIGITS: Final = 19  # those of a signed 64-bit integer
+
+type Id = str | int
+
+_MEMBERS: Final = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A message that expects an answer."""
+
+    id: Id
+    method: str
+    raw_params: Any
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Raises: ProtocolError: the parameters are not an object, the only form MCP has."""
+        if self.raw_params is None:
+            return {}
+        if not isinstance(self.raw_params, dict):
+            raise ProtocolError(INVALID_PARAMS, "params must be an object")
+        return self.raw_params
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """The `_meta` of the parameters; empty when there is none to read."""
+        params = self.raw_params if isinstance(self.raw_params, dict) else {}
+        meta = params.get("_meta")
+        return meta if isinstance(meta, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A message that expects no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer that a client posts; this server never asks anything."""
+
+
+type Message = Request | Notification | Response
+
+
+def parse(body: bytes) -> Any:
+    """The JSON value that a body holds.
+
+    Raises:
+        ProtocolError: the body is not strict JSON.
+    """
+    try:
+        text = body.decode("utf-8")
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_float=_finite,
+            parse_int=_bounded,
+            parse_constant=_refused,
+        )
+        _check_depth(value)
+        if "\\u" in text:  # the only way left for half a surrogate pair to get in
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ProtocolError(
+            PARSE_ERROR,
+            "Parse error: the body must be UTF-8 JSON with unique keys and finite numbers,"
+            f" at most {MAX_DEPTH} levels deep",
+        ) from error
+    return value
+
+
+def read(value: Any) -> Message:
+    """The message that a JSON value is.
+
+    Raises:
+        ProtocolError: it is none.
+    """
+    if not isinstance(value, dict) or value.get("jsonrpc") != "2.0":
+        raise _invalid("expected a JSON-RPC 2.0 object")
+    if any(key not in _MEMBERS and key.casefold() in _MEMBERS for key in value):
+        # `Method` beside `method`: a reader that ignores case would see another request.
+        raise _invalid("member names are case-sensitive")
+    outcomes = [key for key in ("result", "error") if key in value]
+    if "method" not in value:
+        if len(outcomes) != 1:
+            raise _invalid("method is missing")
+        return Response()
+    if outcomes or not isinstance(value["method"], str):
+        raise _invalid("method must be a string, without result or error beside it")
+    if "id" not in value:
+        return Notification()
+    request_id = id_of(value)
+    if request_id is None:
+        raise _invalid("id must be a string or an integer")
+    return Request(request_id, value["method"], value.get("params"))
+
+
+def id_of(value: Any) -> Id | None:
+    """The id to echo, if `value` has a usable one; 0 is, `true`, `null` and 1.0 are not."""
+    found = value.get("id") if isinstance(value, dict) else None
+    return found if isinstance(found, (str, int)) and not isinstance(found, bool) else None
+
+
+def result(request_id: Id, outcome: Mapping[str, Any]) -> str:
+    return _written({"jsonrpc": "2.0", "id": request_id, "result": outcome})
+
+
+def error(request_id: Id | None, problem: ProtocolError) -> str:
+    """An error response.
+
+    An unknown id is written as `null` rather than left out: clients show the message of the
+    former and a generic sentence for the latter.
+    """
+    body: dict[str, Any] = {"code": problem.code, "message": problem.message}
+    if problem.data is not None:
+        body["data"] = problem.data
+    return _written({"jsonrpc": "2.0", "id": request_id, "error": body})
+
+
+def _written(value: Mapping[str, Any]) -> str:
+    text = json.dumps(
+        value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
+    )
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        # A provider's data may hold half a surrogate pair; whole pairs are joined, halves replaced.
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def _plain(value: object) -> dict[Any, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _invalid(detail: str) -> ProtocolError:
+    return ProtocolError(INVALID_REQUEST, f"Invalid Request: {detail}")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("duplicate key")
+    return members
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("number out of range")
+    return number
+
+
+def _bounded(text: str) -> int:
+    if len(text.removeprefix("-")) > MAX_INT_DIGITS:
+        raise ValueError("integer out of range")
+    return int(text)
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _check_depth(value: Any) -> None:
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in _containers(node)]
+        if not level:
+            return
+    raise ValueError("too deep")
+
+
+def _containers(node: dict[str, Any] | list[Any]) -> list[dict[str, Any] | list[Any]]:
+    children = node.values() if isinstance(node, dict) else node
+    return [child for child in children if isinstance(child, (dict, list))]
