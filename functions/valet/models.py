@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import TYPE_CHECKING, NewType
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 UserId = NewType("UserId", str)  # as the app knows the user: exact bytes, 1 to 256 characters
 UserKey = NewType("UserKey", str)  # what enters keys, logs and encryption contexts instead

@@ -59,6 +59,17 @@ def not_found() -> HttpResponse:
     return _refusal(404, INVALID_REQUEST, "Not found: no MCP server has this URL")
 
 
+def authorization_refused() -> HttpResponse:
+    """The answer to a request that brings a second credential beside its URL key.
+
+    Falling back to the one that works is how a failed check gets overlooked (CVE-2026-59822). Not
+    401, which would make clients send the key on to discovery endpoints.
+    """
+    return _refusal(
+        400, INVALID_REQUEST, "This URL is the credential: send no Authorization header with it"
+    )
+
+
 def refuse_early(request: HttpRequest, allowed_origins: frozenset[str]) -> HttpResponse | None:
     """The refusal of a request that no credential could make good, else None."""
     origin = request.headers.get("origin")

@@ -1,0 +1,143 @@
+"""/instances: give each user their MCP server's URL, and say what is still missing to use it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from valet.errors import ValetError
+from valet.http import (
+    FOR_ONE_USER,
+    Body,
+    Request,
+    Response,
+    Route,
+    checked_user,
+    http_handler,
+    json_response,
+    logger,
+    parse_value,
+    problem_body,
+)
+from valet.models import McpInstance, UserKey, user_key
+from valet.native.readiness import readiness
+from valet.wiring import accounts, configs, instances, tickets
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+class EnsureInstance(Body):
+    config: str = Field(min_length=1)
+
+
+class DirectCall(Body):
+    """What another service sends with `lambda:InvokeFunction`."""
+
+    config: str = Field(min_length=1)
+    user: str
+
+
+class RotateInstance(Body):
+    grace_seconds: int = Field(0, ge=0, le=86_400)
+
+
+def ensure(request: Request) -> Response:
+    body = request.parse(EnsureInstance)
+    return json_response(ensured(body.config, request.user_key))
+
+
+def list_instances(request: Request) -> Response:
+    found = instances().of(request.user_key)
+    return json_response({"instances": [summary(instance) for instance in found]})
+
+
+def get_instance(request: Request) -> Response:
+    return json_response(view(instances().get(request.path("id"), request.user_key)))
+
+
+def delete_instance(request: Request) -> Response:
+    instances().delete(request.path("id"), request.user_key)
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+def rotate_instance(request: Request) -> Response:
+    grace = timedelta(seconds=request.parse(RotateInstance).grace_seconds)
+    return json_response(summary(instances().rotate(request.path("id"), request.user_key, grace)))
+
+
+def ensured(config: str, user: UserKey) -> dict[str, Any]:
+    """The instance, and a fresh link to connect what it still lacks."""
+    answer = view(instances().ensure(config, user))
+    link = tickets().issue(user, config)
+    return answer | {"connect_url": link.url, "connect_url_expires_at": stamp(link.expires_at)}
+
+
+def view(instance: McpInstance) -> dict[str, Any]:
+    config = configs().get(instance.config)
+    known = configs().connections()
+    offered = {m.connection: known[m.connection] for m in config.mappings if m.connection in known}
+    found = accounts().of(instance.user, offered)
+    return summary(instance) | {
+        "connections": [
+            {"connection": name, "connector": c.connector, "status": found[name].status.value}
+            for name, c in offered.items()
+        ],
+        "tools": [
+            {"name": tool.name, "connection": tool.connection, "ready": tool.ready}
+            | ({} if tool.ready else {"reason": tool.reason})
+            for tool in readiness(config, offered, found)
+        ],
+    }
+
+
+def summary(instance: McpInstance) -> dict[str, Any]:
+    return {
+        "id": instance.id,
+        "config": instance.config,
+        "url": instances().url(instance),
+        "created_at": stamp(instance.created_at),
+    }
+
+
+def stamp(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+ROUTES = {
+    f"{method} {prefix}/instances{suffix}": Route(caller, answer)
+    for caller, prefix in FOR_ONE_USER
+    for method, suffix, answer in (
+        ("POST", "", ensure),
+        ("GET", "", list_instances),
+        ("GET", "/{id}", get_instance),
+        ("DELETE", "/{id}", delete_instance),
+        ("POST", "/{id}/rotate", rotate_instance),
+    )
+}
+
+_http = http_handler(ROUTES)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return _http(event, context) if "requestContext" in event else invoked(event)
+
+
+def invoked(event: dict[str, Any]) -> dict[str, Any]:
+    """A direct invocation: IAM has decided that the caller may name the user.
+
+    Answers what POST /instances does, or the same problem object, told apart by its `code`.
+    """
+    try:
+        call = parse_value(DirectCall, event)
+        answer = ensured(call.config, user_key(checked_user(call.user)))
+    except ValetError as error:
+        logger.info("refused", route="invoke", code=error.code)
+        return problem_body(error)
+    logger.info("answered", route="invoke")
+    return answer

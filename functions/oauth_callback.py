@@ -1,0 +1,125 @@
+"""/connect, /oauth/callback, /authorizations, /connections: users grant access and take it back."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from valet.connectors.catalog import load_connector
+from valet.errors import Forbidden, ValetError
+from valet.http import (
+    FOR_ONE_USER,
+    Body,
+    Request,
+    Response,
+    Route,
+    http_handler,
+    json_response,
+    logger,
+    problem,
+)
+from valet.native.verification import WrongUser
+from valet.pages import connect_page, problem_page
+from valet.settings import settings
+from valet.wiring import accounts, callbacks, configs, consent, disconnect, endpoint, verification
+
+if TYPE_CHECKING:
+    from valet.models import Account
+
+
+class Nothing(Body):
+    """A route that takes no body; who verifies is said by the credential, never by a field."""
+
+
+def connect(request: Request) -> Response:
+    ticket = request.path("ticket")
+    return connect_page(settings().app_name, ticket, consent().page(ticket))
+
+
+def start(request: Request) -> Response:
+    _refuse_other_sites(request)
+    started = consent().start(request.path("ticket"), request.path("connection"))
+    cookie = (
+        f"{started.cookie_name}={started.cookie_value}; Max-Age={started.max_age_seconds}; "
+        "Path=/; Secure; HttpOnly; SameSite=Lax"
+    )
+    return _see_other(started.authorize_url, cookie)
+
+
+def callback(request: Request) -> Response:
+    returned = callbacks().receive(request.path("connection"), request.query, request.cookies)
+    told = {"authorization_id": returned.authorization_id, "error": returned.error}
+    query = urlencode(
+        {"connection": returned.connection} | {k: v for k, v in told.items() if v is not None}
+    )
+    cookie = f"{returned.cookie_name}=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax"
+    return _see_other(f"{settings().require('verify_url')}?{query}", cookie)
+
+
+def verify(request: Request) -> Response:
+    request.parse(Nothing)
+    try:
+        account = verification().verify(request.path("id"), request.user_key)
+    except WrongUser as refused:
+        logger.warning("authorization rejected", reason="wrong_user", connection=refused.connection)
+        raise
+    return json_response(account_view(account))
+
+
+def list_connections(request: Request) -> Response:
+    found = accounts().of(request.user_key, configs().connections())
+    return json_response({"connections": [account_view(account) for account in found.values()]})
+
+
+def delete_connection(request: Request) -> Response:
+    ended = disconnect().disconnect(request.user_key, request.path("name"))
+    return json_response(
+        {"connection": ended.connection, "status": "DISCONNECTED", "revoked": ended.revoked}
+    )
+
+
+def account_view(account: Account) -> dict[str, Any]:
+    return {
+        "connection": account.connection,
+        "connector": account.connector,
+        "title": load_connector(account.connector).title,
+        "status": account.status.value,
+        "scopes": sorted(account.scopes),
+    }
+
+
+def refuse(request: Request, error: ValetError) -> Response:
+    """A page for a browser, problem+json for everyone else."""
+    wants_page = "text/html" in (request.header("accept") or "")
+    return problem_page(error) if wants_page else problem(request, error)
+
+
+def _refuse_other_sites(request: Request) -> None:
+    """Only our own page may start a consent, not a form on somebody else's site."""
+    site, origin = request.header("sec-fetch-site"), request.header("origin")
+    ours = site == "same-origin" if site else origin in (None, endpoint().url())
+    if not ours:
+        raise Forbidden("open the connect link and use its button", code="cross_site")
+
+
+def _see_other(url: str, cookie: str) -> Response:
+    # 303, never 307: the browser must not repeat the method or the body at the next site.
+    return Response(HTTPStatus.SEE_OTHER, headers={"location": url}, cookies=(cookie,))
+
+
+ROUTES = {
+    "GET /connect/{ticket}": Route("none", connect),
+    "POST /connect/{ticket}/{connection}": Route("none", start),
+    "GET /oauth/callback/{connection}": Route("none", callback),
+} | {
+    f"{method} {prefix}{path}": Route(caller, answer)
+    for caller, prefix in FOR_ONE_USER
+    for method, path, answer in (
+        ("POST", "/authorizations/{id}/verify", verify),
+        ("GET", "/connections", list_connections),
+        ("DELETE", "/connections/{name}", delete_connection),
+    )
+}
+
+handler = http_handler(ROUTES, refuse)

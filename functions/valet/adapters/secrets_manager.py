@@ -1,0 +1,82 @@
+"""What Secrets Manager holds: our OAuth clients and the URL key ring; never a user's token."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from valet.errors import Misconfigured
+from valet.models import Secret
+from valet.native.provider import OAuthClient
+from valet.native.url_keys import KeyRing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from types_boto3_secretsmanager import SecretsManagerClient
+
+_MAX_AGE_SECONDS = 300.0  # how late a rotated secret may be seen
+
+
+class JsonSecret:
+    """One secret's JSON object, cached; it is fetched when first used, not at start."""
+
+    def __init__(
+        self,
+        client: SecretsManagerClient,
+        secret_id: str,
+        elapsed: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._id = secret_id
+        self._elapsed = elapsed
+        self._cached: tuple[Mapping[str, Any], float] | None = None
+
+    def read(self, *, fresh: bool = False) -> Mapping[str, Any]:
+        """Raises Misconfigured if the secret is not a JSON object."""
+        if self._cached and not fresh and self._elapsed() - self._cached[1] < _MAX_AGE_SECONDS:
+            return self._cached[0]
+        try:
+            text = self._client.get_secret_value(SecretId=self._id)["SecretString"]
+            value = json.loads(text)
+        except (KeyError, json.JSONDecodeError):
+            value = None
+        if not isinstance(value, dict):
+            raise Misconfigured(f"the secret {self._id} must hold a JSON object")
+        self._cached = (value, self._elapsed())
+        return value
+
+
+class SecretOAuthClients:
+    """`valet.native.provider.OAuthClients` over one secret: name to client_id and client_secret."""
+
+    def __init__(self, secret: JsonSecret) -> None:
+        self._secret = secret
+
+    def get(self, name: str, *, fresh: bool = False) -> OAuthClient:
+        stored = self._secret.read(fresh=fresh).get(name)
+        if stored is None and not fresh:
+            stored = self._secret.read(fresh=True).get(name)  # perhaps it was put in just now
+        match stored:
+            case {"client_id": str(client_id), "client_secret": str(client_secret)} if client_id:
+                return OAuthClient(client_id, Secret(client_secret))
+        raise Misconfigured(
+            f"the OAuth client {name!r} is not set up yet: an operator has to put its client_id "
+            "and client_secret into the OAuth clients secret",
+            code="oauth_client_missing",
+        )
+
+
+class SecretKeyRing:
+    """The URL key ring, parsed once for each read of the secret."""
+
+    def __init__(self, secret: JsonSecret) -> None:
+        self._secret = secret
+        self._parsed: tuple[Mapping[str, Any], KeyRing] | None = None
+
+    def __call__(self) -> KeyRing:
+        value = self._secret.read()
+        if self._parsed is None or self._parsed[0] is not value:
+            self._parsed = (value, KeyRing.parse(value))
+        return self._parsed[1]

@@ -1,0 +1,170 @@
+"""A provider's token and revocation endpoints over httpx (RFC 6749, RFC 7009).
+
+Never follows a redirect, never repeats a request, and passes none of the provider's prose on.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from base64 import b64encode, urlsafe_b64decode
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import httpx
+
+from valet.errors import ProviderFailure
+from valet.models import Secret
+from valet.native.provider import (
+    InvalidClient,
+    InvalidGrant,
+    OAuthClient,
+    ProviderUnavailable,
+    TokenGrant,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from valet.connectors.models import OAuthProvider
+
+TIMEOUT = httpx.Timeout(8.0, connect=2.0)
+_MAX_BODY = 256 * 1024
+_DEFAULT_EXPIRES_IN = 3600
+_MAX_EXPIRES_IN = 86_400 * 365
+
+
+class HttpxTokenEndpoint:
+    """`valet.native.provider.TokenEndpoint`; `url` maps a provider's URL to where it is reached."""
+
+    def __init__(self, client: httpx.Client, url: Callable[[str], str]) -> None:
+        self._client = client
+        self._url = url
+
+    def exchange(
+        self,
+        provider: OAuthProvider,
+        client: OAuthClient,
+        *,
+        code: Secret,
+        verifier: Secret,
+        redirect_uri: str,
+    ) -> TokenGrant:
+        return self._grant(
+            provider,
+            client,
+            {
+                "grant_type": "authorization_code",
+                "code": code.reveal(),
+                "code_verifier": verifier.reveal(),
+                "redirect_uri": redirect_uri,
+            },
+        )
+
+    def refresh(
+        self, provider: OAuthProvider, client: OAuthClient, *, refresh_token: Secret
+    ) -> TokenGrant:
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token.reveal()}
+        return self._grant(provider, client, form)
+
+    def revoke(self, provider: OAuthProvider, client: OAuthClient, *, token: Secret) -> None:
+        if provider.revoke_url:
+            status, _ = self._post(provider, client, provider.revoke_url, {"token": token.reveal()})
+            if status >= 500 or status == 429:
+                raise _unavailable()
+
+    def _grant(
+        self, provider: OAuthProvider, client: OAuthClient, form: dict[str, str]
+    ) -> TokenGrant:
+        status, body = self._post(provider, client, provider.token_url, form)
+        if status == 429 or status >= 500:
+            raise _unavailable()
+        # Some providers answer errors with a 200 (GitHub), so the body decides, not the status.
+        error = body.get("error")
+        if error == "invalid_grant":
+            raise InvalidGrant("the provider does not honour this grant")
+        if error in ("invalid_client", "unauthorized_client"):
+            raise InvalidClient("the provider does not accept our OAuth client")
+        if error is not None or status != 200:
+            raise ProviderFailure("the provider refused the request: connect again from your app")
+        return _parse(body)
+
+    def _post(
+        self, provider: OAuthProvider, client: OAuthClient, url: str, form: dict[str, str]
+    ) -> tuple[int, Mapping[str, Any]]:
+        headers = {"accept": "application/json"}
+        secret = client.client_secret.reveal()
+        if provider.client_auth == "client_secret_basic":
+            pair = f"{quote(client.client_id, safe='')}:{quote(secret, safe='')}"  # RFC 6749 §2.3.1
+            headers["authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+        else:
+            form = {**form, "client_id": client.client_id, "client_secret": secret}
+        try:
+            with self._client.stream(
+                "POST",
+                self._url(url),
+                data=form,
+                headers=headers,
+                timeout=TIMEOUT,
+                follow_redirects=False,
+            ) as response:
+                return response.status_code, _json(_capped(response))
+        except httpx.HTTPError as error:
+            raise _unavailable() from error
+
+
+def _capped(response: httpx.Response) -> bytes:
+    body = b""
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > _MAX_BODY:
+            raise ProviderFailure("the provider's answer is too large")
+    return body
+
+
+def _json(body: bytes) -> Mapping[str, Any]:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _parse(body: Mapping[str, Any]) -> TokenGrant:
+    access_token, refresh_token = body.get("access_token"), body.get("refresh_token")
+    if not isinstance(access_token, str) or not access_token:
+        raise ProviderFailure("the provider's answer carries no token: connect again from your app")
+    if str(body.get("token_type", "bearer")).lower() != "bearer":
+        raise ProviderFailure("the provider granted a token of a kind that is not supported")
+    scope = body.get("scope")
+    return TokenGrant(
+        access_token=Secret(access_token),
+        refresh_token=Secret(refresh_token)
+        if isinstance(refresh_token, str) and refresh_token
+        else None,
+        expires_in=_seconds(body.get("expires_in")),
+        scopes=frozenset(scope.split()) if isinstance(scope, str) else None,
+        claims=_claims(body.get("id_token")),
+    )
+
+
+def _seconds(value: object) -> int:
+    try:
+        seconds = int(value)  # type: ignore[call-overload]  # anything else is caught below
+    except (TypeError, ValueError, OverflowError):
+        return _DEFAULT_EXPIRES_IN
+    return seconds if 0 < seconds <= _MAX_EXPIRES_IN else _DEFAULT_EXPIRES_IN
+
+
+def _claims(id_token: object) -> Mapping[str, Any] | None:
+    if not isinstance(id_token, str) or id_token.count(".") != 2:
+        return None
+    payload = id_token.split(".")[1]
+    try:
+        return _json(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _unavailable() -> ProviderUnavailable:
+    return ProviderUnavailable("the provider cannot be reached right now: try again in a minute")

@@ -1,0 +1,247 @@
+"""The HTTP edge that functions share: which route, who calls, what the body says, how errors look.
+
+API Gateway has matched the route already, so a route is found by its key and never matched again.
+Each route names who may call it, and a request that comes with another kind of caller, or with two,
+is refused: an identity comes from exactly one verified place.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Literal
+from urllib.parse import parse_qs
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from valet.errors import BadRequest, Forbidden, NotFound, TooLarge, ValetError
+from valet.models import UserId, UserKey, user_key
+from valet.settings import settings
+from valet.strict_json import BadJson, loads
+
+MAX_BODY = 64 * 1024
+MAX_USER = 256
+
+logger = Logger()
+
+type Caller = Literal["jwt", "iam", "none"]
+
+
+class Body(BaseModel):
+    """What a route accepts: no unknown fields, no guessing at types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, str_max_length=2000)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, with the user that it is about where the route has one."""
+
+    event: Mapping[str, Any] = field(repr=False)
+    user: UserId | None
+
+    @property
+    def user_key(self) -> UserKey:
+        if self.user is None:
+            raise Forbidden("this route needs a signed-in user")
+        return user_key(self.user)
+
+    def path(self, name: str) -> str:
+        return str(self.event["pathParameters"][name])
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """All values of each parameter; API Gateway's own parsing joins repeated ones by commas."""
+        raw = self.event.get("rawQueryString") or ""
+        try:
+            return parse_qs(raw, keep_blank_values=True, max_num_fields=50, errors="strict")
+        except ValueError:
+            raise BadRequest("the query string is malformed", code="bad_query") from None
+
+    def header(self, name: str) -> str | None:
+        found = self.event.get("headers", {}).get(name)
+        return str(found) if found is not None else None
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        pairs = (cookie.partition("=") for cookie in self.event.get("cookies", []))
+        return {name.strip(): value for name, _, value in pairs}
+
+    @property
+    def body(self) -> bytes:
+        text = self.event.get("body") or ""
+        if len(text) > MAX_BODY * 4 // 3 + 4:
+            raise _too_large()
+        body = (
+            b64decode(text)
+            if self.event.get("isBase64Encoded")
+            else text.encode("utf-8", "replace")
+        )
+        if len(body) > MAX_BODY:
+            raise _too_large()
+        return body
+
+    def parse[T: BaseModel](self, model: type[T]) -> T:
+        """The JSON body as `model`; an empty body is an empty object.
+
+        Raises:
+            BadRequest: not JSON, or not what the route accepts; names the fields, never values.
+        """
+        try:
+            value = loads(self.body or b"{}")
+        except BadJson as error:
+            raise BadRequest(str(error), code="bad_json") from None
+        return parse_value(model, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int = HTTPStatus.OK
+    body: str = ""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: tuple[str, ...] = ()
+
+    def to_event(self) -> dict[str, Any]:
+        """As API Gateway's payload format 2.0 wants it."""
+        fixed = {
+            "cache-control": "no-store",
+            "content-type": self.content_type,
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+        }
+        return {
+            "statusCode": int(self.status),
+            "headers": fixed | dict(self.headers),
+            "cookies": list(self.cookies),
+            "body": self.body,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    caller: Caller
+    answer: Callable[[Request], Response]
+
+
+# A route about one user's things has two doors: the user's own, and that of a service for them.
+FOR_ONE_USER: tuple[tuple[Caller, str], ...] = (("jwt", ""), ("iam", "/users/{user}"))
+
+type Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+type Refuse = Callable[[Request, ValetError], Response]
+
+
+def json_response(value: object, status: int = HTTPStatus.OK) -> Response:
+    return Response(status, json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def parse_value[T: BaseModel](model: type[T], value: object) -> T:
+    """Raises BadRequest, naming the fields that are wrong, never their values."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise BadRequest(describe(error), code="invalid_request") from None
+
+
+def problem_body(error: ValetError) -> dict[str, Any]:
+    """RFC 9457, with our stable `code`."""
+    return {
+        "type": "about:blank",
+        "title": error.status.phrase,
+        "status": int(error.status),
+        "code": error.code,
+        "detail": str(error),
+    }
+
+
+def problem(_: Request, error: ValetError) -> Response:
+    body = json.dumps(problem_body(error), ensure_ascii=False)
+    return Response(error.status, body, content_type="application/problem+json")
+
+
+def http_handler(routes: Mapping[str, Route], refuse: Refuse = problem) -> Handler:
+    """A Lambda handler over a function's routes, by route key.
+
+    An error that nobody raised on purpose is not answered here: it fails the invocation, which
+    API Gateway answers with a bare 500 and the alarm counts.
+    """
+
+    @logger.inject_lambda_context(
+        correlation_id_path=correlation_paths.API_GATEWAY_HTTP, clear_state=True
+    )
+    def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
+        request = Request(event, None)
+        route_key = str(event.get("routeKey", ""))
+        try:
+            route = routes.get(route_key)
+            if route is None:
+                raise NotFound("no such route")
+            request = Request(event, _identify(event, route.caller))
+            response = route.answer(request)
+        except ValetError as error:
+            response = refuse(request, error)
+            logger.info("refused", route=route_key, status=response.status, code=error.code)
+        else:
+            logger.info("answered", route=route_key, status=response.status)
+        return response.to_event()
+
+    return handler
+
+
+def _identify(event: Mapping[str, Any], caller: Caller) -> UserId | None:
+    authorizer = event.get("requestContext", {}).get("authorizer") or {}
+    kinds = {kind for kind in ("jwt", "iam", "lambda") if authorizer.get(kind)}
+    if kinds != ({caller} if caller != "none" else set()):
+        raise Forbidden("this route is for another kind of caller")
+    if caller == "jwt":
+        return _claimed(authorizer["jwt"]["claims"])
+    named = (event.get("pathParameters") or {}).get("user")
+    return checked_user(named) if caller == "iam" and named is not None else None
+
+
+def _claimed(claims: Mapping[str, Any]) -> UserId:
+    # An ID token is for the frontend's eyes, not for APIs; Cognito tells them apart by this claim.
+    if claims.get("token_use", "access") != "access":
+        raise Forbidden("send the access token, not the ID token")
+    name = settings().user_claim
+    if name.startswith("email") and str(claims.get("email_verified")).lower() != "true":
+        raise Forbidden("this token's e-mail address is not verified")
+    return checked_user(claims.get(name))
+
+
+def checked_user(user: object) -> UserId:
+    """A user's id: opaque, taken to the byte.
+
+    Raises:
+        BadRequest: not 1 to 256 characters, or with control characters.
+    """
+    printable = isinstance(user, str) and all(ch >= " " and ch != "\x7f" for ch in user)
+    if not isinstance(user, str) or not printable or not 1 <= len(user) <= MAX_USER:
+        raise BadRequest(
+            f"a user is named by 1 to {MAX_USER} characters without control characters",
+            code="bad_user",
+        )
+    try:
+        user.encode()
+    except UnicodeEncodeError:
+        raise BadRequest("a user's name must be valid Unicode", code="bad_user") from None
+    return UserId(user)
+
+
+def describe(error: ValidationError) -> str:
+    """What is wrong with a body, field by field; never with the values, which may be secrets."""
+    wrong = [
+        f"{'.'.join(str(part) for part in issue['loc']) or 'body'}: {issue['msg']}"
+        for issue in error.errors(include_url=False, include_input=False, include_context=False)[:5]
+    ]
+    return "; ".join(wrong)[:1000]
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"the body is larger than {MAX_BODY // 1024} KB")

@@ -1,0 +1,244 @@
+"""The connect page, and starting a consent from it.
+
+Looking at the page changes nothing. Starting makes a single-use state, stored by hash, bound to
+this browser by a cookie, and to this connection by its own callback URL. The PKCE verifier and the
+nonce are derived from the cookie's value and the state, so they are stored nowhere: they come back
+with the browser.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from valet.connectors.catalog import load_connector
+from valet.errors import Conflict, NotFound
+from valet.models import Account, AccountStatus, Connection, McpConfig
+from valet.native import keys
+from valet.native.clock import Clock, epoch, utc_now
+from valet.native.configs import Configs, exposed_tools
+from valet.native.table import Absent, Put, Table, when
+from valet.native.tickets import Ticket, Tickets, ticket_gone
+from valet.tools.scopes import least_scopes, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from valet.connectors.models import OAuthProvider
+    from valet.native.accounts import Accounts
+    from valet.native.endpoint import Endpoint
+    from valet.native.provider import OAuthClients
+
+LIFETIME = timedelta(minutes=10)
+_KEPT_AFTER = timedelta(days=1)  # so that a replay reads "already used", not "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One connection as the connect page shows it."""
+
+    connection: str
+    title: str
+    status: AccountStatus
+    used: bool  # a consent has come back through this link already
+    lacking: bool  # connected, but without a permission that a tool needs
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectPage:
+    description: str
+    choices: tuple[Choice, ...]
+    expires_at: datetime
+    authorize_origins: tuple[str, ...]  # where the page's forms end up, for its CSP
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Where the browser goes, and the cookie that it must bring back."""
+
+    authorize_url: str
+    cookie_name: str
+    cookie_value: str
+    max_age_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    table: Table
+    tickets: Tickets
+    configs: Configs
+    accounts: Accounts
+    clients: OAuthClients
+    endpoint: Endpoint
+    provider_url: Callable[[str], str]
+    now: Clock = utc_now
+
+    def page(self, ticket_text: str) -> ConnectPage:
+        """Raises Gone when the link or its config is no more."""
+        ticket = self.tickets.read(ticket_text)
+        config, connections = self._offered(ticket)
+        accounts = self.accounts.of(ticket.user, connections)
+        choices = tuple(
+            Choice(
+                connection=name,
+                title=load_connector(connection.connector).title,
+                status=accounts[name].status,
+                used=name in ticket.used,
+                lacking=self._lacks(config, connection, accounts[name]),
+            )
+            for name, connection in connections.items()
+        )
+        origins = {
+            _origin(self.provider_url(load_connector(c.connector).provider.authorize_url))
+            for c in connections.values()
+        }
+        return ConnectPage(config.description, choices, ticket.expires_at, tuple(sorted(origins)))
+
+    def start(self, ticket_text: str, connection_name: str) -> Started:
+        """Begin a consent; the ticket stays good until one has come back.
+
+        Raises:
+            Gone: the link has expired.
+            NotFound: the link does not offer this connection.
+            Conflict: the link was used for this connection.
+            Misconfigured: no OAuth client is set up for it.
+        """
+        ticket = self.tickets.read(ticket_text)
+        _, connections = self._offered(ticket)
+        connection = connections.get(connection_name)
+        if connection is None:
+            raise NotFound("this link does not offer that connection: go back and choose another")
+        if connection_name in ticket.used:
+            raise already_used()
+        client = self.clients.get(connection.oauth_client)
+        provider = load_connector(connection.connector).provider
+        scopes = self._scopes(connection, provider)
+        state, browser = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        self._remember(state, browser, ticket, connection, scopes)
+        query = {
+            "response_type": "code",
+            "client_id": client.client_id,
+            "redirect_uri": callback_url(self.endpoint, connection.name),
+            "scope": " ".join(scopes),
+            "state": state,
+            "code_challenge": _challenge(pkce_verifier(state, browser)),
+            "code_challenge_method": "S256",
+            **provider.authorize_params,
+        }
+        if provider.id_token:
+            query["nonce"] = nonce(state, browser)
+        return Started(
+            authorize_url=f"{self.provider_url(provider.authorize_url)}?{urlencode(query)}",
+            cookie_name=cookie_name(state),
+            cookie_value=browser,
+            max_age_seconds=int(LIFETIME.total_seconds()),
+        )
+
+    def _offered(self, ticket: Ticket) -> tuple[McpConfig, dict[str, Connection]]:
+        try:
+            config = self.configs.get(ticket.config)
+        except NotFound:
+            raise ticket_gone() from None
+        known = self.configs.connections()
+        names = [mapping.connection for mapping in config.mappings]
+        return config, {name: known[name] for name in names if name in known}
+
+    def _lacks(self, config: McpConfig, connection: Connection, account: Account) -> bool:
+        if account.status is not AccountStatus.ACTIVE:
+            return False
+        catalogue = load_connector(connection.connector)
+        return any(
+            missing(catalogue.tool(name), account.scopes)
+            for mapping in config.mappings
+            if mapping.connection == connection.name
+            for name in exposed_tools(mapping, connection.connector)
+        )
+
+    def _scopes(self, connection: Connection, provider: OAuthProvider) -> Sequence[str]:
+        """What all configs' exposed tools need on this connection, and no more.
+
+        All configs, because a user has one grant per connection whichever config uses it.
+        """
+        catalogue = load_connector(connection.connector)
+        tools = [
+            catalogue.tool(name)
+            for config in self.configs.all()
+            for mapping in config.mappings
+            if mapping.connection == connection.name
+            for name in exposed_tools(mapping, connection.connector)
+        ]
+        return (*provider.base_scopes, *least_scopes(tools))
+
+    def _remember(
+        self,
+        state: str,
+        browser: str,
+        ticket: Ticket,
+        connection: Connection,
+        scopes: Sequence[str],
+    ) -> None:
+        key = keys.state(keys.digest(state))
+        expires_at = self.now() + LIFETIME
+        self.table.write(
+            Put(
+                {
+                    "pk": key.pk,
+                    "sk": key.sk,
+                    "status": "NEW",
+                    "user": ticket.user,
+                    "ticket": ticket.digest,
+                    "connection": connection.name,
+                    "connector": connection.connector,
+                    "browser": keys.digest(browser),
+                    "scopes": list(scopes),
+                    "expires_at": epoch(expires_at),
+                    "ttl": epoch(expires_at + _KEPT_AFTER),
+                },
+                when(Absent()),
+            )
+        )
+
+
+def already_used() -> Conflict:
+    return Conflict(
+        "this link was already used for that connection: go back to your app, it shows how it went",
+        code="link_used",
+    )
+
+
+def callback_url(endpoint: Endpoint, connection: str) -> str:
+    """One a connection, so that one provider's answer cannot be passed off as another's (COAT)."""
+    return f"{endpoint.url()}/oauth/callback/{connection}"
+
+
+def cookie_name(state: str) -> str:
+    """One a flow, so that two tabs do not overwrite each other's."""
+    return f"__Host-valet_{keys.digest(state)[:16]}"
+
+
+def pkce_verifier(state: str, browser: str) -> str:
+    """RFC 7636 §4.1: 43 characters, 256 bits."""
+    return _derived("pkce", state, browser)
+
+
+def nonce(state: str, browser: str) -> str:
+    return _derived("nonce", state, browser)
+
+
+def _derived(label: str, state: str, browser: str) -> str:
+    mac = hmac.digest(browser.encode(), f"{label}:{state}".encode(), hashlib.sha256)
+    return urlsafe_b64encode(mac).decode().rstrip("=")
+
+
+def _challenge(verifier: str) -> str:
+    return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3])

@@ -1,0 +1,55 @@
+"""Whether each tool of a config can be called for a user now, and if not, why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from valet.connectors.catalog import load_connector
+from valet.models import Account, AccountStatus, Connection, McpConfig
+from valet.native.configs import exposed_tools
+from valet.tools.scopes import missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReadiness:
+    name: str
+    connection: str
+    reason: str | None  # None: ready; else not_connected, expired, … : stable words
+
+    @property
+    def ready(self) -> bool:
+        return self.reason is None
+
+
+_WHY = {
+    AccountStatus.PENDING_AUTH: "not_connected",
+    AccountStatus.PENDING_VERIFICATION: "not_verified",
+    AccountStatus.EXPIRED: "expired",
+    AccountStatus.DISCONNECTED: "disconnected",
+}
+
+
+def readiness(
+    config: McpConfig, connections: Mapping[str, Connection], accounts: Mapping[str, Account]
+) -> Iterator[ToolReadiness]:
+    """In the config's order, which is the order of `tools/list`."""
+    for mapping in config.mappings:
+        connection = connections.get(mapping.connection)
+        if connection is None:
+            for name in mapping.tools or ():
+                yield ToolReadiness(name, mapping.connection, "connection_removed")
+            continue
+        for name in exposed_tools(mapping, connection.connector):
+            reason = _reason(name, connection, accounts[connection.name])
+            yield ToolReadiness(name, mapping.connection, reason)
+
+
+def _reason(name: str, connection: Connection, account: Account) -> str | None:
+    if account.status is not AccountStatus.ACTIVE:
+        return _WHY[account.status]
+    tool = load_connector(connection.connector).tool(name)
+    return "missing_permission" if missing(tool, account.scopes) else None

@@ -1,0 +1,100 @@
+"""The ticket in a connect link: says whose grants on which config, authorizes nobody by itself.
+
+Single use per connection: it stops working for a connection once a consent has come back through
+it, not when the page is opened, because mail scanners and chat previews open links too.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from valet.errors import Gone
+from valet.models import UserKey
+from valet.native import keys
+from valet.native.clock import Clock, epoch, from_epoch, utc_now
+from valet.native.table import Above, HasNot, Put, Table, Update, when
+
+if TYPE_CHECKING:
+    from valet.native.endpoint import Endpoint
+
+LIFETIME = timedelta(minutes=10)
+_KEPT_AFTER = timedelta(days=1)  # so that a late click reads "expired", not "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectLink:
+    url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    digest: str
+    user: UserKey
+    config: str
+    used: tuple[str, ...]  # connections that a consent has come back for
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tickets:
+    table: Table
+    endpoint: Endpoint
+    now: Clock = utc_now
+
+    def issue(self, user: UserKey, config: str) -> ConnectLink:
+        ticket = secrets.token_urlsafe(32)
+        expires_at = self.now().replace(microsecond=0) + LIFETIME
+        key = keys.ticket(keys.digest(ticket))
+        self.table.write(
+            Put(
+                {
+                    "pk": key.pk,
+                    "sk": key.sk,
+                    "user": user,
+                    "config": config,
+                    "used": [],
+                    "expires_at": epoch(expires_at),
+                    "ttl": epoch(expires_at + _KEPT_AFTER),
+                }
+            )
+        )
+        return ConnectLink(f"{self.endpoint.url()}/connect/{ticket}", expires_at)
+
+    def read(self, ticket: str) -> Ticket:
+        """Raises Gone for one that is expired or unknown (the table forgets expired ones)."""
+        return self.read_digest(keys.digest(ticket))
+
+    def read_digest(self, ticket_digest: str) -> Ticket:
+        item = self.table.get(keys.ticket(ticket_digest))
+        # The table deletes expired items late, so the time is compared here.
+        if item is None or item["expires_at"] <= epoch(self.now()):
+            raise ticket_gone()
+        return Ticket(
+            digest=ticket_digest,
+            user=UserKey(item["user"]),
+            config=item["config"],
+            used=tuple(item["used"]),
+            expires_at=from_epoch(item["expires_at"]),
+        )
+
+    def use_for(self, ticket_digest: str, connection: str) -> Update:
+        """The write that spends the ticket for one connection, for the caller's transaction."""
+        return Update(
+            keys.ticket(ticket_digest),
+            append={"used": connection},
+            when=when(
+                Above("expires_at", epoch(self.now())),
+                HasNot("used", connection),
+            ),
+        )
+
+
+def ticket_gone() -> Gone:
+    return Gone(
+        "this connect link has expired or was never valid: ask your app for a new one",
+        code="link_expired",
+    )

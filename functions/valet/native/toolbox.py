@@ -1,0 +1,218 @@
+"""The tools of one MCP instance, run with its user's grants.
+
+What is listed is a pure function of the config's revision: a missing or ended grant makes a tool's
+calls say so, with a link, and changes nothing about the list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from valet.connectors.catalog import load_connector
+from valet.errors import ValetError
+from valet.native.configs import exposed_tools
+from valet.native.ledger import Entry, Ledger, fingerprint
+from valet.tools.arguments import check_arguments
+from valet.tools.execute import execute
+from valet.tools.provider import ProviderHttp, TokenRefused
+from valet.tools.results import (
+    InvalidArguments,
+    NotConnected,
+    ToolResult,
+    ToolView,
+    UnknownTool,
+)
+from valet.tools.scopes import missing
+from valet.tools.views import tool_view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from valet.connectors.models import Tool
+    from valet.models import Account, Connection, ConnectionTools
+    from valet.native.sessions import Session
+    from valet.native.tickets import Tickets
+    from valet.native.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One call for the audit: who, what, how it went; never what it was about."""
+
+    instance: str
+    user: str
+    tool: str
+    connection: str
+    arguments_sha256: str
+    outcome: str
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A tool as this instance exposes it."""
+
+    tool: Tool
+    connection: Connection
+    account: Account
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceToolbox:
+    session: Session
+    tokens: Tokens
+    tickets: Tickets
+    ledger: Ledger
+    http: ProviderHttp
+    audit: Callable[[CallRecord], None]
+    elapsed: Callable[[], float] = time.monotonic
+
+    def list_tools(self) -> Sequence[ToolView]:
+        return [
+            _view(connection.connector, name)
+            for mapping, connection in self._mapped()
+            for name in exposed_tools(mapping, connection.connector)
+        ]
+
+    def call_tool(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+        offer = self._offer(name)
+        started = self.elapsed()
+        result = self._run(offer, arguments)
+        self.audit(
+            CallRecord(
+                instance=self.session.instance,
+                user=self.session.user,
+                tool=name,
+                connection=offer.connection.name,
+                arguments_sha256=_hash(arguments),
+                outcome=result.code,
+                milliseconds=round((self.elapsed() - started) * 1000),
+            )
+        )
+        return result
+
+    def _mapped(self) -> list[tuple[ConnectionTools, Connection]]:
+        known = self.session.connections
+        return [
+            (mapping, known[mapping.connection])
+            for mapping in self.session.config.mappings
+            if mapping.connection in known
+        ]
+
+    def _offer(self, name: str) -> _Offer:
+        for mapping, connection in self._mapped():
+            if name in exposed_tools(mapping, connection.connector):
+                tool = load_connector(connection.connector).tool(name)
+                return _Offer(tool, connection, self.session.accounts[connection.name])
+        raise UnknownTool(f"Unknown tool: {name[:64]}")
+
+    def _run(self, offer: _Offer, arguments: Mapping[str, Any]) -> ToolResult:
+        try:
+            # Before the ledger and the grant: a wrong argument costs neither.
+            check_arguments(offer.tool, arguments)
+            if offer.tool.read_only or offer.tool.idempotent:
+                return self._with_token(offer, arguments, None)
+            return self._once(offer, arguments)
+        except InvalidArguments as error:
+            return ToolResult(str(error), is_error=True, code=error.code)
+        except NotConnected as error:
+            return self._connect_first(offer, str(error), error.code)
+        except ValetError as error:
+            return ToolResult(_sentence(error), is_error=True, code=error.code)
+
+    def _once(self, offer: _Offer, arguments: Mapping[str, Any]) -> ToolResult:
+        user = self.session.user
+        call = fingerprint(self.session.instance, offer.tool.name, arguments)
+        entry = self.ledger.begin(user, call)
+        if entry.done:
+            return _made_before(entry)
+        if not entry.first and offer.tool.recover is None:
+            return ToolResult(_UNKNOWN, is_error=True, code="outcome_unknown")
+        try:
+            result = self._with_token(offer, arguments, entry.call_id)
+        except ValetError:  # raised before anything was sent
+            if entry.first:
+                self.ledger.undo(user, entry)
+            raise
+        if not result.is_error:
+            self.ledger.done(user, entry, _result_id(result))
+        elif entry.first and result.code != "outcome_unknown":
+            self.ledger.undo(user, entry)
+        return result
+
+    def _with_token(
+        self, offer: _Offer, arguments: Mapping[str, Any], call_id: str | None
+    ) -> ToolResult:
+        tokens, account = self.tokens.usable(offer.account, offer.connection)
+        if missing(offer.tool, account.scopes):
+            return self._connect_first(offer, _LACKING, "missing_permission")
+        for refused in (False, True):
+            if refused:
+                tokens, account = self.tokens.usable(account, offer.connection, refused=True)
+            try:
+                result = execute(
+                    offer.tool, arguments, tokens.access_token, self.http, call_key=call_id
+                )
+            except TokenRefused:
+                continue
+            if result.code == "missing_scope":
+                return self._connect_first(offer, _LACKING, "missing_permission")
+            return result
+        return self._connect_first(offer, _REFUSED, "token_refused")
+
+    def _connect_first(self, offer: _Offer, reason: str, code: str) -> ToolResult:
+        link = self.tickets.issue(self.session.user, self.session.config.name)
+        title = load_connector(offer.connection.connector).title
+        return ToolResult(
+            f"{title} is not ready for this: {reason}. Ask the user to open {link.url} (it works "
+            "for 10 minutes), connect the account there, and then call this tool again.",
+            is_error=True,
+            code=code,
+            connect_url=link.url,
+        )
+
+
+_LACKING = "the account's grant lacks a permission that this tool needs"
+_REFUSED = "the provider does not accept the account's grant"
+_UNKNOWN = (
+    "The same call was made within the last 5 minutes and its outcome is not known. It was not "
+    "repeated: check with the user, or look whether it took effect, before calling again."
+)
+
+
+def _made_before(entry: Entry) -> ToolResult:
+    made = f" (id {entry.result_id})" if entry.result_id else ""
+    return ToolResult(
+        f"Already done: the same call with the same arguments succeeded within the last 5 "
+        f"minutes{made}. It was not repeated. To do it once more on purpose, change the arguments.",
+        is_error=True,
+        code="already_done",
+    )
+
+
+def _result_id(result: ToolResult) -> str | None:
+    found = (result.structured or {}).get("id")
+    return found if isinstance(found, str) else None
+
+
+@cache
+def _view(connector: str, name: str) -> ToolView:
+    return tool_view(load_connector(connector).tool(name), name)
+
+
+def _hash(arguments: Mapping[str, Any]) -> str:
+    try:
+        canonical = json.dumps(arguments, sort_keys=True, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        return "unhashable"
+    return hashlib.sha256(canonical.encode("utf-8", "replace")).hexdigest()
+
+
+def _sentence(error: ValetError) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."

@@ -1,0 +1,213 @@
+"""The only place that joins the rooms, lazily: a function pays at cold start for what it uses."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from valet.settings import settings
+
+if TYPE_CHECKING:
+    import httpx
+
+    from valet.adapters.dynamodb import DynamoTable
+    from valet.adapters.kms_vault import KmsVault
+    from valet.adapters.provider_http import HttpxProvider
+    from valet.adapters.secrets_manager import JsonSecret, SecretOAuthClients
+    from valet.adapters.token_endpoint import HttpxTokenEndpoint
+    from valet.native.accounts import Accounts
+    from valet.native.callbacks import Callbacks
+    from valet.native.configs import Configs
+    from valet.native.consent import Consent
+    from valet.native.disconnect import Disconnect
+    from valet.native.endpoint import Endpoint
+    from valet.native.grants import Grants
+    from valet.native.instances import Instances
+    from valet.native.ledger import Ledger
+    from valet.native.sessions import Sessions
+    from valet.native.tickets import Tickets
+    from valet.native.tokens import Tokens
+    from valet.native.url_keys import UrlKeys
+    from valet.native.verification import Verification
+
+
+@cache
+def table() -> DynamoTable:
+    from valet.adapters.dynamodb import DynamoTable
+
+    return DynamoTable(_aws("dynamodb"), settings().require("table_name"))
+
+
+@cache
+def endpoint() -> Endpoint:
+    from valet.native.endpoint import Endpoint
+
+    return Endpoint(table())
+
+
+@cache
+def configs() -> Configs:
+    from valet.native.configs import Configs
+
+    return Configs(table())
+
+
+@cache
+def accounts() -> Accounts:
+    from valet.native.accounts import Accounts
+
+    return Accounts(table())
+
+
+@cache
+def tickets() -> Tickets:
+    from valet.native.tickets import Tickets
+
+    return Tickets(table(), endpoint())
+
+
+@cache
+def url_keys() -> UrlKeys:
+    from valet.adapters.secrets_manager import SecretKeyRing
+    from valet.native.url_keys import UrlKeys
+
+    return UrlKeys(SecretKeyRing(_secret("url_keys_secret")))
+
+
+@cache
+def instances() -> Instances:
+    from valet.native.instances import Instances
+
+    return Instances(table(), configs(), url_keys(), endpoint())
+
+
+@cache
+def sessions() -> Sessions:
+    from valet.native.sessions import Sessions
+
+    return Sessions(table(), configs(), accounts(), url_keys())
+
+
+@cache
+def ledger() -> Ledger:
+    from valet.native.ledger import Ledger
+
+    return Ledger(table())
+
+
+@cache
+def consent() -> Consent:
+    from valet.native.consent import Consent
+
+    return Consent(
+        table(),
+        tickets(),
+        configs(),
+        accounts(),
+        oauth_clients(),
+        endpoint(),
+        settings().provider_url,
+    )
+
+
+@cache
+def callbacks() -> Callbacks:
+    from valet.native.callbacks import Callbacks
+
+    return Callbacks(table(), vault(), tickets(), accounts())
+
+
+@cache
+def verification() -> Verification:
+    from valet.native.verification import Verification
+
+    return Verification(
+        table(),
+        vault(),
+        accounts(),
+        grants(),
+        configs(),
+        oauth_clients(),
+        token_endpoint(),
+        endpoint(),
+    )
+
+
+@cache
+def disconnect() -> Disconnect:
+    from valet.native.disconnect import Disconnect
+
+    return Disconnect(accounts(), grants(), configs(), oauth_clients(), token_endpoint())
+
+
+@cache
+def grants() -> Grants:
+    from valet.native.grants import Grants
+
+    return Grants(accounts(), vault())
+
+
+@cache
+def tokens() -> Tokens:
+    from valet.native.tokens import Tokens
+
+    return Tokens(table(), accounts(), grants(), oauth_clients(), token_endpoint())
+
+
+@cache
+def vault() -> KmsVault:
+    from valet.adapters.kms_vault import KmsVault
+
+    return KmsVault(_aws("kms"), settings().require("vault_key_arn"))
+
+
+@cache
+def oauth_clients() -> SecretOAuthClients:
+    from valet.adapters.secrets_manager import SecretOAuthClients
+
+    return SecretOAuthClients(_secret("oauth_clients_secret"))
+
+
+@cache
+def token_endpoint() -> HttpxTokenEndpoint:
+    from valet.adapters.token_endpoint import HttpxTokenEndpoint
+
+    return HttpxTokenEndpoint(_http(), settings().provider_url)
+
+
+@cache
+def provider_http() -> HttpxProvider:
+    from valet.adapters.provider_http import HttpxProvider
+    from valet.connectors.catalog import connector_names, load_connector
+
+    hosts = {host for name in connector_names() for host in load_connector(name).hosts}
+    return HttpxProvider(frozenset(hosts), settings().provider_override or None)
+
+
+@cache
+def _http() -> httpx.Client:
+    import httpx
+
+    return httpx.Client(trust_env=False)  # no proxy from the environment sees a token
+
+
+@cache
+def _secret(setting: str) -> JsonSecret:
+    from valet.adapters.secrets_manager import JsonSecret
+
+    return JsonSecret(_aws("secretsmanager"), settings().require(setting))
+
+
+@cache
+def _aws(service: Any) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    # Shorter than a function's own time, so that a failure is an answer and not a timeout.
+    config = Config(
+        connect_timeout=1,
+        read_timeout=3,
+        retries={"mode": "standard", "max_attempts": 3},
+        tcp_keepalive=True,
+    )
+    return boto3.client(service, config=config)
