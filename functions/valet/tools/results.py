@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from valet.errors import BadRequest, ValetError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class ToolResult:
     is_error: bool = False
     code: str = "ok"
     connect_url: str | None = None  # set when the user has to authorize first
+    retry_after: int | None = None  # seconds, when the provider asked for a pause
+    missing_scopes: tuple[str, ...] = ()  # the grant lacks these; a reconnect should ask for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,12 @@ class UnknownTool(BadRequest):
     """The server does not expose a tool of that name, whatever the catalogue holds."""
 
     code = "unknown_tool"
+
+
+class InvalidArguments(BadRequest):
+    """The arguments do not fit the tool's input schema; nothing was sent."""
+
+    code = "invalid_arguments"
 
 
 class NotConnected(ValetError):

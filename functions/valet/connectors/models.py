@@ -1,0 +1,124 @@
+"""What a connector is: a provider's OAuth facts and its tools, as read from the data files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from valet.errors import UnknownName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthProvider:
+    """How a user grants access at the provider; `name` is also the default OAuth client's."""
+
+    name: str
+    issuer: str
+    authorize_url: str
+    token_url: str
+    revoke_url: str
+    scope_prefix: str
+    base_scopes: tuple[str, ...]
+    authorize_params: Mapping[str, str]
+    pkce: Literal["S256"]
+    client_auth: Literal["client_secret_post", "client_secret_basic"]
+    iss_parameter: Literal["required", "optional"]  # RFC 9207
+    id_token: bool
+    offline: bool  # a grant must come with a refresh token
+    rotates_refresh_tokens: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRules:
+    """Where the provider names the reason of a failure, and which of our codes each becomes."""
+
+    reasons_at: tuple[str, ...] = ()
+    codes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RequestTemplate:
+    """One provider request with `{name}` where a value goes; `patterns` guard its path."""
+
+    method: str
+    host: str
+    path: str
+    query: Mapping[str, Any]
+    body: Any
+    if_match: str | None
+    patterns: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FanOut:
+    """Replaces each entry of a list in the first answer by the answer to a GET of its own."""
+
+    over: str
+    limit: int
+    request: RequestTemplate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recover:
+    """Finds out whether a write with an id of ours was done: the answer must match."""
+
+    request: RequestTemplate
+    match: Mapping[str, Any]
+    reject: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tool:
+    """One tool: what a client sees of it, and how its requests and results are made.
+
+    Compared by identity: the catalogue holds each once, and validators are cached per tool.
+    """
+
+    name: str
+    connector: str
+    title: str
+    description: str
+    scopes: tuple[str, ...]  # any one of them is enough; the one to ask for comes first
+    read_only: bool
+    destructive: bool
+    idempotent: bool
+    aliases: tuple[str, ...]
+    input_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any]
+    requires: Mapping[str, tuple[str, ...]]  # an argument, and the ones it needs beside it
+    request: RequestTemplate
+    before: RequestTemplate | None  # a read whose answer the request may use as `{before.…}`
+    fan_out: FanOut | None
+    recover: Recover | None
+    done_on: frozenset[int]  # statuses that mean the wish is already fulfilled
+    result: Any
+    untrusted: bool  # the result holds words of third parties
+    errors: ErrorRules
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Connector:
+    """What a provider offers under one name."""
+
+    name: str
+    title: str
+    provider: OAuthProvider
+    hosts: tuple[str, ...]
+    tools: Mapping[str, Tool]
+
+    def tool(self, name: str) -> Tool:
+        """The tool of that name or alias.
+
+        Raises:
+            UnknownName: the connector has no such tool.
+        """
+        found = self.tools.get(name) or next(
+            (tool for tool in self.tools.values() if name in tool.aliases), None
+        )
+        if found is None:
+            aliases = (alias for tool in self.tools.values() for alias in tool.aliases)
+            raise UnknownName("tool", name, (*self.tools, *aliases))
+        return found
