@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_mcp_support import MODERN, MemoryToolbox, World, message
+from tests.unit.mcp_support import MODERN, MemoryToolbox, World, message
 from valet.errors import Busy, Misconfigured, ValetError
 from valet.tools.results import NotConnected, ToolResult, UnknownTool
 

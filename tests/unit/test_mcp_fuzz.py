@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.test_mcp_support import LEGACY, MODERN, PREFIX, World
+from tests.unit.mcp_support import LEGACY, MODERN, PREFIX, World
 
 STATUSES = {200, 202, 400, 403, 404, 406}
 METHODS = ["initialize", "ping", "tools/list", "tools/call", "server/discover", "x/y"]

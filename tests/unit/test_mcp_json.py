@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_mcp_support import MODERN, World, message
-from valet.mcp.jsonrpc import MAX_DEPTH
+from tests.unit.mcp_support import MODERN, World, message
+from valet.strict_json import MAX_DEPTH
 
 CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":%s}}'
 ENVELOPE_DEPTH = 3  # the message, its params, their arguments

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_mcp_support import (
+from tests.unit.mcp_support import (
     CONNECT_URL,
     LEGACY,
     MODERN,

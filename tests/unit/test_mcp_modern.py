@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_mcp_support import CONNECT_URL, MODERN, PREFIX, World, envelope, message
+from tests.unit.mcp_support import CONNECT_URL, MODERN, PREFIX, World, envelope, message
 
 SERVER_INFO = {"name": "valet", "title": "Valet", "version": "1.2.3"}
 ECHO = {"name": "echo", "arguments": {"text": "hi"}}

@@ -11,7 +11,7 @@ from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
-from tests.unit.test_mcp_support import CONNECT_URL, MODERN, World
+from tests.unit.mcp_support import CONNECT_URL, MODERN, World
 from valet.mcp.transport import HttpRequest, not_found
 
 if TYPE_CHECKING:

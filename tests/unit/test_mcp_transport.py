@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.unit.test_mcp_support import MODERN, Answer, World, message
+from tests.unit.mcp_support import MODERN, Answer, World, message
 from valet.mcp.transport import MAX_BODY, HttpRequest, HttpResponse, not_found
 
 LIST = message("tools/list")

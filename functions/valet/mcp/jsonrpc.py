@@ -1,22 +1,14 @@
-"""Strict JSON-RPC 2.0: what a body must be before anything else reads it.
-
-`json` alone takes NaN, infinities, duplicate keys (the last one wins), lone surrogates that fail
-only when they are written out again, and nesting that overflows other code. All are refused here,
-so that no two readers of a request can disagree about what it says (CVE-2026-27896).
-"""
+"""JSON-RPC 2.0: what a message must be before anything else reads it."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from valet.mcp.errors import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, ProtocolError
-
-MAX_DEPTH: Final = 64
-MAX_INT_DIGITS: Final = 19  # those of a signed 64-bit integer
+from valet.strict_json import BadJson, loads
 
 type Id = str | int
 
@@ -68,24 +60,9 @@ def parse(body: bytes) -> Any:
         ProtocolError: the body is not strict JSON.
     """
     try:
-        text = body.decode("utf-8")
-        value = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_float=_finite,
-            parse_int=_bounded,
-            parse_constant=_refused,
-        )
-        _check_depth(value)
-        if "\\u" in text:  # the only way left for half a surrogate pair to get in
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise ProtocolError(
-            PARSE_ERROR,
-            "Parse error: the body must be UTF-8 JSON with unique keys and finite numbers,"
-            f" at most {MAX_DEPTH} levels deep",
-        ) from error
-    return value
+        return loads(body)
+    except BadJson as error:
+        raise ProtocolError(PARSE_ERROR, f"Parse error: {error}") from error
 
 
 def read(value: Any) -> Message:
@@ -156,41 +133,3 @@ def _plain(value: object) -> dict[Any, Any]:
 
 def _invalid(detail: str) -> ProtocolError:
     return ProtocolError(INVALID_REQUEST, f"Invalid Request: {detail}")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("duplicate key")
-    return members
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("number out of range")
-    return number
-
-
-def _bounded(text: str) -> int:
-    if len(text.removeprefix("-")) > MAX_INT_DIGITS:
-        raise ValueError("integer out of range")
-    return int(text)
-
-
-def _refused(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _check_depth(value: Any) -> None:
-    level = [value] if isinstance(value, (dict, list)) else []
-    for _ in range(MAX_DEPTH):
-        level = [child for node in level for child in _containers(node)]
-        if not level:
-            return
-    raise ValueError("too deep")
-
-
-def _containers(node: dict[str, Any] | list[Any]) -> list[dict[str, Any] | list[Any]]:
-    children = node.values() if isinstance(node, dict) else node
-    return [child for child in children if isinstance(child, (dict, list))]

@@ -1,0 +1,177 @@
+"""The whole native broker over fakes: what the unit and function tests drive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tests.fakes import Clock, FakeOAuthClients, FakeTokenEndpoint, FakeVault, MemoryTable, key_ring
+from valet.models import Account, ConnectionTools, Secret, UserKey, user_key
+from valet.models import UserId as User
+from valet.native.accounts import Accounts
+from valet.native.callbacks import Callbacks, Returned
+from valet.native.clock import epoch
+from valet.native.configs import Configs
+from valet.native.consent import Consent, Started
+from valet.native.disconnect import Disconnect
+from valet.native.endpoint import Endpoint
+from valet.native.grants import Grants
+from valet.native.instances import Instances
+from valet.native.ledger import Ledger
+from valet.native.provider import TokenGrant
+from valet.native.sessions import Sessions
+from valet.native.tickets import Tickets
+from valet.native.tokens import Tokens
+from valet.native.url_keys import KeyRing, UrlKeys
+from valet.native.verification import Verification
+
+URL = "https://valet.example"
+CONFIG = "email-calendar-assistant"
+GMAIL = "MY_GMAIL"
+CALENDAR = "MY_CALENDAR"
+ALICE = user_key(User("alice"))
+BOB = user_key(User("bob"))
+GOOGLE = "https://accounts.google.com"
+READONLY = "https://www.googleapis.com/auth/gmail.readonly"
+
+
+@dataclass
+class World:
+    table: MemoryTable = field(default_factory=MemoryTable)
+    now: Clock = field(default_factory=Clock)
+    vault: FakeVault = field(default_factory=FakeVault)
+    clients: FakeOAuthClients = field(default_factory=FakeOAuthClients)
+    provider: FakeTokenEndpoint = field(default_factory=FakeTokenEndpoint)
+    ring: KeyRing = field(default_factory=key_ring)
+    waited: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.endpoint = Endpoint(self.table)
+        self.configs = Configs(self.table, self.now)
+        self.accounts = Accounts(self.table, self.now)
+        self.grants = Grants(self.accounts, self.vault)
+        self.tickets = Tickets(self.table, self.endpoint, self.now)
+        self.url_keys = UrlKeys(lambda: self.ring)
+        self.instances = Instances(self.table, self.configs, self.url_keys, self.endpoint, self.now)
+        self.sessions = Sessions(self.table, self.configs, self.accounts, self.url_keys, self.now)
+        self.consent = Consent(
+            self.table,
+            self.tickets,
+            self.configs,
+            self.accounts,
+            self.clients,
+            self.endpoint,
+            lambda url: url,
+            self.now,
+        )
+        self.callbacks = Callbacks(self.table, self.vault, self.tickets, self.accounts, self.now)
+        self.verification = Verification(
+            self.table,
+            self.vault,
+            self.accounts,
+            self.grants,
+            self.configs,
+            self.clients,
+            self.provider,
+            self.endpoint,
+            self.now,
+        )
+        self.tokens = Tokens(
+            self.table,
+            self.accounts,
+            self.grants,
+            self.clients,
+            self.provider,
+            self.now,
+            pause=self._pause,
+            elapsed=lambda: self.now().timestamp(),
+        )
+        self.disconnect = Disconnect(
+            self.accounts, self.grants, self.configs, self.clients, self.provider
+        )
+        self.ledger = Ledger(self.table, self.now)
+
+    def _pause(self, seconds: float) -> None:
+        self.waited.append(seconds)
+        self.now.advance(seconds=seconds)
+
+    def deployed(self) -> World:
+        """As template.yaml leaves it."""
+        self.endpoint.set(URL)
+        self.configs.put_connection(GMAIL, "gmail", None, owner="s/Gmail", replaces=False)
+        self.configs.put_connection(CALENDAR, "googlecalendar", None, owner="s/Cal", replaces=False)
+        self.configs.put(
+            CONFIG,
+            "Reads email and creates calendar reminders",
+            [
+                ConnectionTools(GMAIL, ("gmail_fetch_mails",)),
+                ConnectionTools(CALENDAR, ("googlecalendar_create_event",)),
+            ],
+            owner="s/Config",
+            replaces=False,
+        )
+        return self
+
+    def ticket(self, user: UserKey = ALICE) -> str:
+        return self.tickets.issue(user, CONFIG).url.rsplit("/", 1)[1]
+
+    def started(self, ticket: str | None = None, connection: str = GMAIL) -> Flow:
+        started = self.consent.start(ticket or self.ticket(), connection)
+        query = {k: v[0] for k, v in parse_qs(urlsplit(started.authorize_url).query).items()}
+        self.provider.default = lambda: self.grant(query)
+        return Flow(self, connection, started, query)
+
+    def grant(self, query: dict[str, str], **changes: Any) -> TokenGrant:
+        """What Google answers for a consent that was asked for with this query."""
+        claims = {
+            "iss": GOOGLE,
+            "aud": query.get("client_id", "client-1"),
+            "exp": epoch(self.now() + timedelta(hours=1)),
+            "nonce": query.get("nonce"),
+            "sub": "google-alice",
+            "email": "alice@example.com",
+        }
+        values: dict[str, Any] = {
+            "access_token": Secret("at-1"),
+            "refresh_token": Secret("rt-1"),
+            "expires_in": 3600,
+            "scopes": frozenset(query.get("scope", READONLY).split()),
+            "claims": claims,
+        }
+        return TokenGrant(**values | changes)
+
+    def connected(self, user: UserKey = ALICE, connection: str = GMAIL) -> Account:
+        """A user with an active account, through the whole flow."""
+        returned = self.started(self.ticket(user), connection).returns()
+        assert returned.authorization_id
+        account = self.verification.verify(returned.authorization_id, user)
+        self.provider.calls.clear()
+        return account
+
+
+@dataclass
+class Flow:
+    """One consent in one browser."""
+
+    world: World
+    connection: str
+    started: Started
+    query: dict[str, str]
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        return {self.started.cookie_name: self.started.cookie_value}
+
+    def answer(self, **changes: str | list[str] | None) -> dict[str, list[str]]:
+        """The provider's redirect, with parameters changed, repeated or (None) left out."""
+        query: dict[str, Any] = {"state": self.query["state"], "code": "code-1", "iss": GOOGLE}
+        return {
+            name: value if isinstance(value, list) else [value]
+            for name, value in (query | changes).items()
+            if value is not None
+        }
+
+    def returns(self, **changes: str | list[str] | None) -> Returned:
+        return self.world.callbacks.receive(self.connection, self.answer(**changes), self.cookies)
