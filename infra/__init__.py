@@ -1,0 +1,1 @@
+"""What surrounds the functions: pipeline, alarms, and the whole system on one machine."""
