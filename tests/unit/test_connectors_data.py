@@ -32,7 +32,23 @@ MOST_USED = (
     "googlecalendar_list_events",
     "googlecalendar_create_event",
 )
-SEED = ["gmail_fetch_mails", "gmail_get_message_by_id", "gmail_list_threads", "gmail_get_thread_by_id", "gmail_list_drafts", "gmail_create_draft", "gmail_get_attachment_by_id", "gmail_send_message", "gmail_send_mail", "googlecalendar_list_calendars", "googlecalendar_list_events", "googlecalendar_get_event_by_id", "googlecalendar_create_event", "googlecalendar_update_event", "googlecalendar_delete_event"]
+SEED = (
+    "gmail_fetch_mails",
+    "gmail_get_message_by_id",
+    "gmail_list_threads",
+    "gmail_get_thread_by_id",
+    "gmail_list_drafts",
+    "gmail_create_draft",
+    "gmail_get_attachment_by_id",
+    "gmail_send_message",
+    "gmail_send_mail",
+    "googlecalendar_list_calendars",
+    "googlecalendar_list_events",
+    "googlecalendar_get_event_by_id",
+    "googlecalendar_create_event",
+    "googlecalendar_update_event",
+    "googlecalendar_delete_event",
+)
 RESERVED = {"call", "before", "item"}
 PLACE = re.compile(r"\{([a-zA-Z_.]+)\}")
 

@@ -94,10 +94,10 @@ def _explain(tool: Tool, error: jsonschema_rs.ValidationError) -> str:
             name = str(kind["unexpected"][0])[:60]
             known = list(tool.input_schema["properties"])
             near = get_close_matches(name, known, n=1)
-            hint = (
-                f"did you mean {near[0]}?" if near else f"known are {', '.join(known) or 'none'}."
+            known_names = f"known are {', '.join(known) or 'none'}."
+            return f"{name}: no such argument; " + (
+                f"did you mean {near[0]}?" if near else known_names
             )
-            return f"{name}: no such argument; {hint}"
         case _:
             expected = _expected(_schema_at(tool, error.instance_path))
             hint = _schema_at(tool, error.instance_path[:1]).get("description")
