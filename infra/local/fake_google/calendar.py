@@ -193,7 +193,7 @@ def _wanted(call: Call, calendar: Calendar, event: Event) -> bool:
         and _has_property(event, given)
         and event["eventType"] in given.get("eventTypes", [event["eventType"]])
         and event["iCalUID"] == given.get("iCalUID", event["iCalUID"])
-        and _moment(event["updated"]) >= _moment(given.get("updatedMin", event["updated"]))
+        and _moment(event["updated"]) >= _moment(given.get("updatedMin") or event["updated"])
     )
 
 

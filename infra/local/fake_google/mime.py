@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import html
 import re
 from email import message_from_bytes, policy
 from email.utils import getaddresses
 from typing import TYPE_CHECKING, Any, cast
+
+from .errors import bad_request
 
 if TYPE_CHECKING:
     from email.message import EmailMessage, MIMEPart
@@ -27,7 +30,17 @@ def encode(raw: bytes) -> str:
 def decode(value: str) -> bytes:
     """base64url with or without padding; Google takes the plain alphabet too."""
     plain = value.rstrip("=").translate(str.maketrans("+/", "-_"))
-    return base64.urlsafe_b64decode(plain + "=" * (-len(plain) % 4))
+    try:
+        return base64.urlsafe_b64decode(plain + "=" * (-len(plain) % 4))
+    except binascii.Error as wrong:
+        raise bad_request("Invalid base64 in raw") from wrong
+
+
+def serialise(message: EmailMessage) -> bytes:
+    try:
+        return message.as_bytes()
+    except ValueError as wrong:
+        raise bad_request("Invalid raw message") from wrong
 
 
 def payload(message: EmailMessage, mail_id: str, part_id: str = "") -> dict[str, Any]:

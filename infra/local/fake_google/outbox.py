@@ -29,11 +29,11 @@ def submit(call: Call, raw: bytes, thread_id: str | None) -> Mail:
     labels = ["SENT"]
     if call.person.email in recipients:
         labels += ["INBOX", "UNREAD"]
-    sent = mailbox.add(call.world.next_id(), message.as_bytes(), labels, at)
+    sent = mailbox.add(call.world.next_id(), mime.serialise(message), labels, at)
     del message["Bcc"]
     for person in call.world.people.values():
         if person.email in recipients and person is not call.person:
-            copy = message.as_bytes()
+            copy = mime.serialise(message)
             person.mailbox.add(call.world.next_id(), copy, ["UNREAD", "INBOX"], at)
     return sent
 
@@ -44,7 +44,7 @@ def save(call: Call, raw: bytes, thread_id: str | None) -> Mail:
     message = mime.parse(raw)
     _rewrite(call, message)
     mailbox = call.person.mailbox
-    return mailbox.add(call.world.next_id(), message.as_bytes(), ["DRAFT"], call.world.tick())
+    return mailbox.add(call.world.next_id(), mime.serialise(message), ["DRAFT"], call.world.tick())
 
 
 def check_thread(call: Call, thread_id: str | None) -> None:

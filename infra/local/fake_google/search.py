@@ -89,13 +89,14 @@ def _time(operator: str, value: str, now: datetime) -> Test:
 
 
 def _day(value: str) -> datetime | None:
-    if value.isdigit() and len(value) >= 9:
-        return datetime.fromtimestamp(int(value), UTC)
-    numbers = re.fullmatch(r"(\d{4})[/-](\d{1,2})[/-](\d{1,2})", value)
-    if not numbers:
+    """A date, or seconds since the epoch."""
+    try:
+        if value.isdigit() and len(value) >= 9:
+            return datetime.fromtimestamp(int(value), UTC)
+        year, month, day = map(int, re.split("[/-]", value))
+        return datetime(year, month, day, tzinfo=UTC)
+    except (ValueError, OverflowError, OSError):
         return None
-    year, month, day = map(int, numbers.groups())
-    return datetime(year, month, day, tzinfo=UTC)
 
 
 _AGES = {"newer_than", "older_than"}
