@@ -7,7 +7,7 @@ from .call import Call, Json, handles, page
 from .errors import ApiError, bad_request, not_found
 from .mailbox import HIDDEN, SYSTEM_LABELS, Mail
 from .outbox import submit
-from .search import looks_everywhere, matcher
+from .search import looks_everywhere, matcher, with_label_ids
 
 _METADATA = "https://www.googleapis.com/auth/gmail.metadata"
 _FIXED = {"SENT", "DRAFT"}  # labels that only Gmail itself puts on
@@ -60,7 +60,7 @@ def matching(call: Call) -> list[Mail]:
     for label in labels:
         _check_label(call, label)
     everywhere = call.params.get("includeSpamTrash") or labels & HIDDEN or looks_everywhere(query)
-    wanted = matcher(query, call.world.today())
+    wanted = matcher(with_label_ids(query, call.person.mailbox.labels), call.world.today())
     return [
         mail
         for mail in call.person.mailbox.newest_first()

@@ -35,6 +35,17 @@ def looks_everywhere(query: str) -> bool:
     return re.search(r"\b(in|is|label):(trash|spam|anywhere)\b", query, re.IGNORECASE) is not None
 
 
+def with_label_ids(query: str, labels: dict[str, str]) -> str:
+    """`label:` takes a name, in which a hyphen stands for a space; messages carry ids."""
+    ids = {name.lower().replace(" ", "-"): label for label, name in labels.items()}
+    return re.sub(
+        r"\blabel:([^\s(){}]+)",
+        lambda found: f"label:{ids.get(found[1].lower(), found[1])}",
+        query,
+        flags=re.IGNORECASE,
+    )
+
+
 def _term(negated: bool, operator: str, value: str, now: datetime) -> Test:
     test = _positive(operator, value, now)
     return (lambda mail: not test(mail)) if negated else test
