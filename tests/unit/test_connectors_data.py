@@ -131,8 +131,8 @@ def test_only_reads_claim_to_be_read_only(tested: Tool) -> None:
 
 @each_tool
 def test_schemas_are_valid_and_bound_every_value(tested: Tool) -> None:
-    jsonschema_rs.meta.validate(tested.input_schema)
-    jsonschema_rs.meta.validate(tested.output_schema)
+    jsonschema_rs.meta.validate(dict(tested.input_schema))
+    jsonschema_rs.meta.validate(dict(tested.output_schema))
     assert tested.input_schema["additionalProperties"] is False
     for schema in walk(tested.input_schema):
         kind = schema.get("type")

@@ -89,7 +89,7 @@ def test_visible_text_is_not_taken_for_hidden(style: str) -> None:
 
 def test_blocks_become_lines_and_entities_characters() -> None:
     html = "<h1>Hi</h1><p>a &amp; b&nbsp;c</p><ul><li>1<li>2</ul>x<br>y"
-    assert html_to_text(html) == "Hi\n\na & b c\n\n1\n2\n\nx\ny"
+    assert html_to_text(html) == "Hi\n\na & b c\n\n1\n2\nx\ny"
 
 
 def test_text_nested_too_deeply_does_not_escape_its_hidden_parent() -> None:

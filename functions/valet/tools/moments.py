@@ -39,6 +39,8 @@ def end_of(fields: Mapping[str, Any]) -> str | None:
         InvalidArguments: the end is not after the start.
     """
     given, hours, minutes = fields.get("end"), fields.get("hours"), fields.get("minutes")
+    if not fields.keys() & {"start", "end", "hours", "minutes"}:
+        return None
     start_text = fields.get("start") or _text_of(fields.get("old_start"))
     if start_text is None:
         raise InvalidArguments("start_datetime: is required.")
@@ -50,9 +52,8 @@ def end_of(fields: Mapping[str, Any]) -> str | None:
         return _after(start, length, "event_duration_minutes")
     if "old_start" not in fields:
         whole_day = not isinstance(start, datetime)
-        return _after(start, timedelta(days=1) if whole_day else DEFAULT_DURATION, "")
-    if not fields.get("start"):
-        return None
+        usual = timedelta(days=1) if whole_day else DEFAULT_DURATION
+        return _after(start, usual, "start_datetime")
     return _after(start, _old_length(fields), "end_datetime")
 
 

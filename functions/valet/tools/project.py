@@ -1,6 +1,6 @@
 """The result language: picks from a provider's answer what a tool returns.
 
-    "a.b"                               the value at that path, cleaned
+    "a.b"                               the value at that path
     {"$each": path, "as": …}            one of these for each entry of a list
     {"$entries": path, "key": name, "as": …}    the same for an object's values, with their keys
     {"$text": path, "max": n}           text that may be HTML, as a person would read it
@@ -9,9 +9,9 @@
     {"$arg": name}                      an argument of the call
     {"$const": …}                       itself
 
-What is not there is left out. The outcome is then held against the tool's output schema: a
-field of the wrong type, or one that the schema does not name, is dropped, so that an odd or
-hostile answer can never make the schema untrue.
+What is not there is left out. The outcome is then held against the tool's output schema: text is
+cleaned, and a field of the wrong type, or one that the schema does not name, is dropped, so that
+an odd or hostile answer can never make the schema untrue.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from valet.connectors.models import Tool
 
 MAX_RESULT_BYTES = 100_000
-_MAX_ENTRIES = 2_500
-_MAX_DEPTH = 12
+_MAX_ENTRIES = 500
 _LEAST_CUT = 4_096  # shorter would break ids and page tokens, which must stay whole
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
@@ -46,11 +45,10 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 def make_result(tool: Tool, answer: Any, scope: Scope) -> dict[str, Any]:
     """What the tool returns for a provider's answer; it conforms to the output schema."""
     picked = _pick(tool.result, answer, scope, tool.connector)
-    if tool.untrusted and isinstance(picked, dict):
+    picked = picked if isinstance(picked, dict) else {}
+    if tool.untrusted:
         picked["untrusted"] = True
-    result: dict[str, Any] = _conform(
-        picked if isinstance(picked, dict) else {}, tool.output_schema
-    )
+    result: dict[str, Any] = _conform(picked, tool.output_schema)
     return _fit(result)
 
 
@@ -61,24 +59,13 @@ def as_text(value: Any) -> str:
 
 def _pick(template: Any, source: Any, scope: Scope, connector: str) -> Any:
     if isinstance(template, str):
-        value = lookup(source, template)
-        return value if value is MISSING else _cleaned(value)
+        return lookup(source, template)
     operator = next((key for key in template if key.startswith("$")), None)
     if operator:
         return _OPERATORS[operator](template, source, scope, connector)
     picked = {key: _pick(value, source, scope, connector) for key, value in template.items()}
     present = {key: value for key, value in picked.items() if value is not MISSING}
     return present or MISSING
-
-
-def _cleaned(value: Any, depth: int = 0) -> Any:
-    if isinstance(value, str):
-        return clean(value)
-    if depth > _MAX_DEPTH:
-        return MISSING
-    if isinstance(value, list):
-        return [_cleaned(item, depth + 1) for item in value[:_MAX_ENTRIES]]
-    return value if isinstance(value, bool | int | float) else MISSING
 
 
 def _each(template: dict[str, Any], source: Any, scope: Scope, connector: str) -> Any:
@@ -94,7 +81,7 @@ def _entries(template: dict[str, Any], source: Any, scope: Scope, connector: str
     if not isinstance(entries, dict):
         return MISSING
     return [
-        {template["key"]: clean(key)} | picked
+        {template["key"]: key} | picked
         for key, value in list(entries.items())[:_MAX_ENTRIES]
         if isinstance(picked := _pick(template["as"], value, scope, connector), dict)
     ]
@@ -144,11 +131,11 @@ def _conform(value: Any, schema: Mapping[str, Any]) -> Any:
     if not _is_a(kind, value):
         return [] if kind == "array" else MISSING
     if kind == "array":
-        items = (_conform(item, schema["items"]) for item in value)
+        items = (_conform(item, schema["items"]) for item in value[:_MAX_ENTRIES])
         return [item for item in items if item is not MISSING]
     if kind == "object":
         return _conform_object(value, schema)
-    return value
+    return clean(value) if kind == "string" else value
 
 
 def _is_a(kind: str, value: Any) -> bool:

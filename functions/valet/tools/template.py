@@ -133,7 +133,8 @@ def _moment(template: dict[str, Any], scope: Scope) -> Any:
 
 
 def _end(template: dict[str, Any], scope: Scope) -> Any:
-    text = end_of(fill(template["$end"], scope))
+    fields = fill(template["$end"], scope)
+    text = None if fields is MISSING else end_of(fields)
     if text is None:
         return MISSING
     zone = _or_none(fill(template["timezone"], scope))
