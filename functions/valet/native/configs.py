@@ -66,9 +66,16 @@ class Configs:
             "oauth_client": client,
             "owner": owner,
         }
-        self._refuse_other_owner("connection", name, self.table.get(key), owner, replaces=replaces)
-        self.table.write(Put(item))
-        return Connection(name, connector, client)
+        for _ in range(_RACES):
+            current = self.table.get(key)
+            self._refuse_other_owner("connection", name, current, owner, replaces=replaces)
+            unchanged = when(Is("owner", current["owner"])) if current else when(Absent())
+            try:
+                self.table.write(Put(item, unchanged))
+            except ConditionFailed:
+                continue
+            return Connection(name, connector, client)
+        raise Busy(f"connection {name!r} is being changed by others: try again")
 
     def delete_connection(self, name: str, *, owner: str) -> None:
         self._delete(keys.connection(name), owner)
@@ -179,10 +186,12 @@ class Configs:
         return int(history[-1]["revision"]) + 1 if history else 1
 
     def _delete(self, key: Key, owner: str) -> None:
-        item = self.table.get(key)
-        if item is None or (owner and item["owner"] != owner):
-            return  # gone, or by now another owner's: a late delete must not take theirs
-        self.table.write(Delete(key))
+        # A late delete must not take what is another owner's by now; nobody's delete takes any.
+        mine = when(Is("owner", owner)) if owner else None
+        try:
+            self.table.write(Delete(key, mine))
+        except ConditionFailed:
+            return
 
     @staticmethod
     def _refuse_other_owner(
