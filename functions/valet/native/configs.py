@@ -186,7 +186,7 @@ class Configs:
         return int(history[-1]["revision"]) + 1 if history else 1
 
     def _delete(self, key: Key, owner: str) -> None:
-        # A late delete must not take what is another owner's by now; nobody's delete takes any.
+        # A stack's late delete must not take what is another owner's by now; an operator's may.
         mine = when(Is("owner", owner)) if owner else None
         try:
             self.table.write(Delete(key, mine))
