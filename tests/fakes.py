@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from valet.errors import Misconfigured
 from valet.models import Secret
-from valet.native.provider import OAuthClient, TokenGrant
+from valet.native.provider import InvalidGrant, OAuthClient, TokenGrant
 from valet.native.table import (
     Above,
     Absent,
@@ -30,6 +30,7 @@ from valet.native.table import (
 )
 from valet.native.url_keys import KeyRing
 from valet.native.vault import Owner, SealBroken
+from valet.tools.provider import ProviderRequest, ProviderResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -51,22 +52,33 @@ class Clock:
 
 
 class MemoryTable:
-    """`valet.native.table.Table`, with a count of the requests made."""
+    """`valet.native.table.Table`, with a record of the requests made; as strict as DynamoDB."""
 
     def __init__(self) -> None:
         self.items: dict[Key, Item] = {}
         self.requests: list[str] = []
+        self._rivals: list[Callable[[], object]] = []
         self._lock = threading.RLock()
+
+    @property
+    def writes(self) -> int:
+        return sum(request in ("write", "transact") for request in self.requests)
+
+    def before_next_write(self, *rivals: Callable[[], object]) -> None:
+        """Let others act between a caller's read and its write, one for each of its next writes."""
+        self._rivals += rivals
 
     def get(self, key: Key) -> Item | None:
         with self._lock:
             self.requests.append("get")
-            return copy.deepcopy(self.items.get(key))
+            return copy.deepcopy(self.items.get(_checked(key)))
 
     def get_many(self, keys: Sequence[Key]) -> Mapping[Key, Item]:
+        assert len(set(keys)) == len(keys), "DynamoDB refuses a batch that names a key twice"
         with self._lock:
             self.requests.append("get_many")
-            return {key: copy.deepcopy(self.items[key]) for key in keys if key in self.items}
+            found = [_checked(key) for key in keys if key in self.items]
+            return {key: copy.deepcopy(self.items[key]) for key in found}
 
     def query(self, pk: str, sk_prefix: str = "") -> list[Item]:
         with self._lock:
@@ -78,12 +90,16 @@ class MemoryTable:
             return [copy.deepcopy(self.items[key]) for key in keys]
 
     def write(self, write: Write) -> None:
+        self._let_rivals_act()
         with self._lock:
             self.requests.append("write")
             self._check(write)
             self._apply(write)
 
     def transact(self, *writes: Write) -> None:
+        keys = [_key_of(write) for write in writes]
+        assert len(set(keys)) == len(keys), "DynamoDB takes one write an item in a transaction"
+        self._let_rivals_act()
         with self._lock:
             self.requests.append("transact")
             try:
@@ -94,8 +110,14 @@ class MemoryTable:
             for write in writes:
                 self._apply(write)
 
+    def _let_rivals_act(self) -> None:
+        if self._rivals:
+            rivals, self._rivals = self._rivals, []
+            rivals.pop(0)()
+            self._rivals = rivals
+
     def _check(self, write: Write) -> None:
-        item = self.items.get(_key_of(write))
+        item = self.items.get(_checked(_key_of(write)))
         if write.when and not _holds(write.when, item):
             raise ConditionFailed(copy.deepcopy(item))
 
@@ -107,12 +129,32 @@ class MemoryTable:
             case Delete():
                 self.items.pop(key, None)
             case Update():
+                assert write.set or write.remove or write.append, "an update that updates nothing"
                 item = self.items.setdefault(key, {"pk": key.pk, "sk": key.sk})
                 item.update(copy.deepcopy(dict(write.set)))
                 for name in write.remove:
                     item.pop(name, None)
                 for name, value in write.append.items():
                     item.setdefault(name, []).append(value)
+        _check_types(self.items.get(key))
+
+
+def _checked(key: Key) -> Key:
+    assert 0 < len(key.pk.encode()) <= 2048, "DynamoDB refuses this partition key"
+    assert 0 < len(key.sk.encode()) <= 1024, "DynamoDB refuses this sort key"
+    return key
+
+
+def _check_types(value: object) -> None:
+    match value:
+        case dict():
+            for entry in value.values():
+                _check_types(entry)
+        case list():
+            for entry in value:
+                _check_types(entry)
+        case _:
+            assert value is None or isinstance(value, str | int | bytes), f"not storable: {value!r}"
 
 
 def _key_of(write: Write) -> Key:
@@ -141,10 +183,15 @@ def _true(test: Test, item: Item) -> bool:
 class FakeVault:
     """`valet.native.vault.Vault` without cryptography: a seal that names its owner."""
 
+    def __init__(self) -> None:
+        self.fails_with: BaseException | None = None  # the key service is down, or we are killed
+
     def seal(self, plaintext: bytes, owner: Owner) -> bytes:
+        self._fail()
         return json.dumps([repr(owner), plaintext.hex()]).encode()
 
     def open(self, sealed: bytes, owner: Owner) -> bytes:
+        self._fail()
         try:
             named, plaintext = json.loads(sealed)
             if named != repr(owner):
@@ -152,6 +199,10 @@ class FakeVault:
             return bytes.fromhex(plaintext)
         except ValueError:
             raise SealBroken from None
+
+    def _fail(self) -> None:
+        if self.fails_with:
+            raise self.fails_with
 
 
 @dataclass
@@ -170,16 +221,24 @@ class FakeOAuthClients:
         return self.clients[name]
 
 
-type Answer = TokenGrant | Exception
+class Killed(BaseException):
+    """The process ends here: no `except Exception` sees it, and nothing more is done."""
+
+
+type Answer = TokenGrant | BaseException | Callable[[], TokenGrant]
 
 
 @dataclass
 class FakeTokenEndpoint:
-    """`valet.native.provider.TokenEndpoint`; answers what it is given, and records what it got."""
+    """`valet.native.provider.TokenEndpoint`; answers what it is given, and records what it got.
 
-    answers: list[Answer | Callable[[], TokenGrant]] = field(default_factory=list)
-    default: Callable[[], TokenGrant] | None = None
+    An answer that is a function runs while the caller waits for it: what others do meanwhile.
+    """
+
+    answers: list[Answer] = field(default_factory=list)
+    default: Answer | None = None
     calls: list[dict[str, str]] = field(default_factory=list)
+    revoke_fails_with: Exception | None = None
 
     def exchange(
         self,
@@ -194,6 +253,7 @@ class FakeTokenEndpoint:
             grant="code",
             provider=provider.name,
             client_id=client.client_id,
+            client_secret=client.client_secret.reveal(),
             code=code.reveal(),
             verifier=verifier.reveal(),
             redirect_uri=redirect_uri,
@@ -203,20 +263,76 @@ class FakeTokenEndpoint:
         self, provider: OAuthProvider, client: OAuthClient, *, refresh_token: Secret
     ) -> TokenGrant:
         return self._answer(
-            grant="refresh", provider=provider.name, refresh_token=refresh_token.reveal()
+            grant="refresh",
+            provider=provider.name,
+            client_secret=client.client_secret.reveal(),
+            refresh_token=refresh_token.reveal(),
         )
 
     def revoke(self, provider: OAuthProvider, client: OAuthClient, *, token: Secret) -> None:
-        self.calls.append({"grant": "revoke", "token": token.reveal()})
-        if self.answers and isinstance(self.answers[0], Exception):
-            raise self.answers.pop(0)  # type: ignore[misc]  # checked in the line above
+        self.calls.append(
+            {
+                "grant": "revoke",
+                "provider": provider.name,
+                "client_id": client.client_id,
+                "token": token.reveal(),
+            }
+        )
+        if self.revoke_fails_with:
+            raise self.revoke_fails_with
 
     def _answer(self, **call: str) -> TokenGrant:
         self.calls.append(call)
-        answer: Any = self.answers.pop(0) if self.answers else self.default
-        if isinstance(answer, Exception):
+        answer = self.answers.pop(0) if self.answers else self.default
+        assert answer is not None, "a request that the test did not expect"
+        if isinstance(answer, BaseException):
             raise answer
         return answer() if callable(answer) else answer
+
+
+class RotatingTokenEndpoint(FakeTokenEndpoint):
+    """A provider whose refresh tokens work once: using one twice ends the grant for good."""
+
+    def __init__(self, live: str = "rt-1") -> None:
+        super().__init__()
+        self.redemptions = 0
+        self.family_revoked = False
+        self.while_answering: Callable[[], object] = lambda: None
+        self._live = live
+        self._lock = threading.Lock()
+
+    def refresh(
+        self, provider: OAuthProvider, client: OAuthClient, *, refresh_token: Secret
+    ) -> TokenGrant:
+        del provider, client
+        with self._lock:
+            self.family_revoked |= refresh_token.reveal() != self._live
+            if self.family_revoked:
+                raise InvalidGrant("used before")
+            self.redemptions += 1
+            number = self.redemptions + 1
+            self._live = f"rt-{number}"
+        self.while_answering()
+        return TokenGrant(Secret(f"at-{number}"), Secret(f"rt-{number}"), 3600, None)
+
+
+class FakeProviderHttp:
+    """`valet.tools.provider.ProviderHttp`; answers in order, and records requests and tokens."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.sent: list[ProviderRequest] = []
+        self.tokens: list[str] = []
+        self.answers = list(answers)
+        self._lock = threading.Lock()
+
+    def send(self, request: ProviderRequest, token: Secret) -> ProviderResponse:
+        with self._lock:
+            self.sent.append(request)
+            self.tokens.append(token.reveal())
+            answer = self.answers.pop(0)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer if isinstance(answer, ProviderResponse) else ProviderResponse(200, answer)
 
 
 def key_ring(current: str = "k1", *others: str) -> KeyRing:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.fakes import Clock, FakeOAuthClients, FakeTokenEndpoint, FakeVault, MemoryTable, key_ring
-from valet.models import Account, ConnectionTools, Secret, UserKey, user_key
+from valet.models import Account, ConnectionTools, Secret, TokenSet, UserKey, user_key
 from valet.models import UserId as User
 from valet.native.accounts import Accounts
 from valet.native.callbacks import Callbacks, Returned
@@ -21,11 +21,17 @@ from valet.native.grants import Grants
 from valet.native.instances import Instances
 from valet.native.ledger import Ledger
 from valet.native.provider import TokenGrant
-from valet.native.sessions import Sessions
+from valet.native.sessions import Session, Sessions
 from valet.native.tickets import Tickets
 from valet.native.tokens import Tokens
+from valet.native.toolbox import CallRecord, InstanceToolbox
 from valet.native.url_keys import KeyRing, UrlKeys
 from valet.native.verification import Verification
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from valet.tools.provider import ProviderHttp
 
 URL = "https://valet.example"
 CONFIG = "email-calendar-assistant"
@@ -46,6 +52,8 @@ class World:
     provider: FakeTokenEndpoint = field(default_factory=FakeTokenEndpoint)
     ring: KeyRing = field(default_factory=key_ring)
     waited: list[float] = field(default_factory=list)
+    while_waiting: list[Callable[[], object]] = field(default_factory=list)
+    audited: list[CallRecord] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.endpoint = Endpoint(self.table)
@@ -96,6 +104,8 @@ class World:
     def _pause(self, seconds: float) -> None:
         self.waited.append(seconds)
         self.now.advance(seconds=seconds)
+        if self.while_waiting:
+            self.while_waiting.pop(0)()
 
     def deployed(self) -> World:
         """As template.yaml leaves it."""
@@ -114,8 +124,13 @@ class World:
         )
         return self
 
-    def ticket(self, user: UserKey = ALICE) -> str:
-        return self.tickets.issue(user, CONFIG).url.rsplit("/", 1)[1]
+    def exposing(self, *mappings: ConnectionTools) -> World:
+        """With other tools in the one config."""
+        self.configs.put(CONFIG, "", mappings, owner="s/Config", replaces=False)
+        return self
+
+    def ticket(self, user: UserKey = ALICE, config: str = CONFIG) -> str:
+        return self.tickets.issue(user, config).url.rsplit("/", 1)[1]
 
     def started(self, ticket: str | None = None, connection: str = GMAIL) -> Flow:
         started = self.consent.start(ticket or self.ticket(), connection)
@@ -149,6 +164,39 @@ class World:
         account = self.verification.verify(returned.authorization_id, user)
         self.provider.calls.clear()
         return account
+
+    def account(self, user: UserKey = ALICE, connection: str = GMAIL) -> Account:
+        """The account as it stands now."""
+        return self.accounts.get(user, self.configs.connections()[connection])
+
+    def usable(
+        self, account: Account | None = None, *, refused: bool = False
+    ) -> tuple[TokenSet, Account]:
+        """Tokens for one more call on an account as a caller has read it."""
+        account = account or self.account()
+        connection = self.configs.connections()[account.connection]
+        return self.tokens.usable(account, connection, refused=refused)
+
+    def url_key(self, user: UserKey = ALICE, config: str = CONFIG) -> str:
+        """The key in the URL of the user's instance."""
+        return self.instances.url(self.instances.ensure(config, user)).rsplit("/", 1)[1]
+
+    def session(self, user: UserKey = ALICE) -> Session:
+        session = self.sessions.open(self.url_key(user))
+        assert session
+        return session
+
+    def toolbox(self, http: ProviderHttp, user: UserKey = ALICE) -> InstanceToolbox:
+        """The tools of the user's instance, as one request gets them."""
+        return InstanceToolbox(
+            self.session(user),
+            self.tokens,
+            self.tickets,
+            self.ledger,
+            http,
+            self.audited.append,
+            lambda: self.now().timestamp(),
+        )
 
 
 @dataclass
