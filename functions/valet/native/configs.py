@@ -51,7 +51,7 @@ class Configs:
         Raises:
             BadRequest: the name or the OAuth client's name is malformed.
             UnknownName: no such connector.
-            Conflict: another owner declared the name.
+            Conflict: another owner declared the name, or it is another connector's.
         """
         _check_name("connection", name, CONNECTION_NAME, "letters, digits, '_' and '-'")
         provider = load_connector(connector).provider
@@ -69,6 +69,7 @@ class Configs:
         for _ in range(_RACES):
             current = self.table.get(key)
             self._refuse_other_owner("connection", name, current, owner, replaces=replaces)
+            _refuse_other_connector(name, current, connector)
             unchanged = when(Is("owner", current["owner"])) if current else when(Absent())
             try:
                 self.table.write(Put(item, unchanged))
@@ -129,7 +130,7 @@ class Configs:
 
     def get(self, name: str) -> McpConfig:
         """Raises NotFound."""
-        item = self.table.get(keys.config(name))
+        item = self.table.get(keys.config(name)) if CONFIG_NAME.fullmatch(name) else None
         if item is None:
             raise NotFound(f"no MCP config {name[:100]!r}: GET /configs lists them")
         return _from_item(item)
@@ -224,6 +225,16 @@ def _check_name(kind: str, name: str, pattern: re.Pattern[str], allowed: str) ->
         raise BadRequest(
             f"bad {kind} name {name[:100]!r}: 1 to 100 of {allowed}, first a letter or digit",
             code="bad_name",
+        )
+
+
+def _refuse_other_connector(name: str, item: Item | None, connector: str) -> None:
+    """The tools that configs name on it, and the grants sealed for it, are its connector's."""
+    if item and item["connector"] != connector:
+        raise Conflict(
+            f"connection {name!r} is one of {item['connector']!r}: declare one of {connector!r} "
+            "under another name",
+            code="connector_fixed",
         )
 
 
