@@ -6,12 +6,13 @@ One conditional transaction decides the race of first calls; the losers read the
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from valet.errors import Busy, Conflict, NotFound
+from valet.errors import BadRequest, Busy, Conflict, NotFound
 from valet.models import InstanceId, McpInstance, UserKey
 from valet.native import keys
 from valet.native.clock import Clock, epoch, from_epoch, utc_now
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from valet.native.endpoint import Endpoint
 
 MAX_GRACE = timedelta(hours=24)
+_ID = re.compile(r"ins_[0-9a-f]{32}")
 _RACES = 5
 
 
@@ -88,7 +90,9 @@ class Instances:
 
     def get(self, instance_id: str, user: UserKey) -> McpInstance:
         """Raises NotFound; somebody else's instance is not found either."""
-        item = self.table.get(keys.instance(InstanceId(instance_id)))
+        # Its form first: what comes from a URL's path can be longer than a key may be.
+        known = _ID.fullmatch(instance_id)
+        item = self.table.get(keys.instance(InstanceId(instance_id))) if known else None
         if item is None or item["user"] != user:
             raise _no_instance()
         return _from_item(item)
@@ -112,9 +116,12 @@ class Instances:
         """A new URL; the old one dies at once, or after `grace` (at most 24 h).
 
         Raises:
+            BadRequest: a grace below zero or above its limit.
             NotFound: no such instance of this user.
             Conflict: it was rotated at the same time: the other one's URL is the new one.
         """
+        if not timedelta(0) <= grace <= MAX_GRACE:
+            raise BadRequest("an old URL can be kept for 0 to 86400 seconds", code="bad_grace")
         instance = self.get(instance_id, user)
         rotated = replace(
             instance,
