@@ -196,8 +196,11 @@ def _made_before(entry: Entry) -> ToolResult:
 
 
 def _result_id(result: ToolResult) -> str | None:
-    found = (result.structured or {}).get("id")
-    return found if isinstance(found, str) else None
+    """The provider's id of what was made: at the top of the result, or of the thing within it."""
+    structured = result.structured or {}
+    things = [structured, *(value for value in structured.values() if isinstance(value, dict))]
+    ids = (thing.get(name) for thing in things for name in ("id", "draft_id", "message_id"))
+    return next((found for found in ids if isinstance(found, str)), None)
 
 
 @cache
