@@ -124,11 +124,12 @@ ROUTES = {
 _http = http_handler(ROUTES)
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return _http(event, context) if "requestContext" in event else invoked(event)
+def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
+    from_api = isinstance(event, dict) and "requestContext" in event
+    return _http(event, context) if from_api else invoked(event)
 
 
-def invoked(event: dict[str, Any]) -> dict[str, Any]:
+def invoked(event: object) -> dict[str, Any]:
     """A direct invocation: IAM has decided that the caller may name the user.
 
     Answers what POST /instances does, or the same problem object, told apart by its `code`.

@@ -35,9 +35,8 @@ _INSTRUCTIONS = (
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """API Gateway's payload format 2.0 in and out."""
     response = respond(event)
-    logger.info(
-        "answered", method=event["requestContext"]["http"]["method"], status=response.status
-    )
+    method = event.get("requestContext", {}).get("http", {}).get("method")
+    logger.info("answered", method=method, status=response.status)
     return {
         "statusCode": response.status,
         "headers": dict(response.headers),
@@ -63,7 +62,11 @@ def respond(event: dict[str, Any]) -> HttpResponse:
 
 def _request(event: dict[str, Any]) -> HttpRequest:
     text = event.get("body") or ""
-    body = b64decode(text) if event.get("isBase64Encoded") else text.encode("utf-8", "replace")
+    try:
+        encoded = event.get("isBase64Encoded")
+        body = b64decode(text, validate=True) if encoded else text.encode()
+    except ValueError:  # not base64, or half a surrogate pair: no JSON either
+        body = b""
     return HttpRequest(event["requestContext"]["http"]["method"], event.get("headers", {}), body)
 
 

@@ -53,7 +53,12 @@ class Request:
         return user_key(self.user)
 
     def path(self, name: str) -> str:
-        return str(self.event["pathParameters"][name])
+        value = str(self.event["pathParameters"][name])
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # half a surrogate pair: no key and no hash takes it
+            raise NotFound("nothing has such a name") from None
+        return value
 
     @property
     def query(self) -> dict[str, list[str]]:
@@ -78,11 +83,14 @@ class Request:
         text = self.event.get("body") or ""
         if len(text) > MAX_BODY * 4 // 3 + 4:
             raise _too_large()
-        body = (
-            b64decode(text)
-            if self.event.get("isBase64Encoded")
-            else text.encode("utf-8", "replace")
-        )
+        try:
+            body = (
+                b64decode(text, validate=True)
+                if self.event.get("isBase64Encoded")
+                else text.encode("utf-8")
+            )
+        except ValueError:  # not base64, or half a surrogate pair
+            raise BadRequest("the body is not the text that it claims", code="bad_json") from None
         if len(body) > MAX_BODY:
             raise _too_large()
         return body
