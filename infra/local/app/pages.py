@@ -80,6 +80,8 @@ def instance(person: str, found: dict[str, Any], note: Note | None) -> str:
     """A user's MCP URL, their connections, and which tools are ready."""
     connections = found["connections"]
     missing = [each for each in connections if each["status"] != "ACTIVE"]
+    # An active connection may still lack a permission; connecting again asks for it.
+    missing += [tool for tool in found["tools"] if not tool["ready"]]
     connect = (
         f'<p><a class="button main" href="{_link(found["connect_url"])}">Connect</a></p>'
         if missing

@@ -32,7 +32,7 @@ def insert_event(call: Call) -> Json:
     if identity in calendar.events:
         # Cancelled events keep their ids.
         raise ApiError(409, "duplicate", "The requested identifier already exists.")
-    event = new_event(call.world, call.person, calendar, {**_given(call), "id": identity})
+    event = new_event(call.world, call.person, calendar, {**_plain(_given(call)), "id": identity})
     _confer(call, event, None)
     return _store(call, calendar, event)
 
@@ -43,7 +43,7 @@ def patch_event(call: Call) -> Json:
     calendar = _writable(call)
     old = event_of(call, calendar)
     _check_match(call, old)
-    return _change(call, calendar, old, _merged(old, _given(call)))
+    return _change(call, calendar, old, _plain(_merged(old, _given(call))))
 
 
 @handles("calendar.events.update")
@@ -53,7 +53,7 @@ def update_event(call: Call) -> Json:
     old = event_of(call, calendar)
     _check_match(call, old)
     kept = {name: old[name] for name in (*_GOOGLES, "id", "eventType") if name in old}
-    return _change(call, calendar, old, {"status": "confirmed", **_given(call), **kept})
+    return _change(call, calendar, old, {"status": "confirmed", **_plain(_given(call)), **kept})
 
 
 @handles("calendar.events.delete")
@@ -144,6 +144,7 @@ def _confer(call: Call, event: Event, old: Json | None) -> None:
         event["conferenceData"] = old
     if not event.get("conferenceData"):
         event.pop("conferenceData", None)
+        event.pop("hangoutLink", None)
         return
     if not request or event["conferenceData"] is old:
         return
@@ -179,6 +180,15 @@ def _merged(old: Any, change: Any) -> Any:
         else:
             out[name] = _merged(out.get(name, {}), value)
     return out
+
+
+def _plain(value: Any) -> Any:
+    """Without nulls: a null is an absent value."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items() if item is not None}
+    return value
 
 
 def _etag(identity: str, at: str) -> str:

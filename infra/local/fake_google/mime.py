@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import hashlib
 import html
 import re
@@ -20,7 +21,14 @@ _TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]+>", re.DOTALL | re.IGNORECAS
 
 
 def parse(raw: bytes) -> EmailMessage:
-    return message_from_bytes(raw, policy=policy.SMTP)
+    """The message; one whose headers cannot be read is refused rather than stored."""
+    message = message_from_bytes(raw, policy=policy.SMTP)
+    try:
+        for part in message.walk():
+            part.items()
+    except ValueError as wrong:
+        raise bad_request("Invalid message header") from wrong
+    return message
 
 
 def encode(raw: bytes) -> str:
@@ -81,8 +89,17 @@ def body(part: MIMEPart) -> bytes:
     if not isinstance(content, bytes):
         return b""
     if part.get_content_maintype() == "text" and not part.get_filename():
-        return content.decode(part.get_content_charset("utf-8"), "replace").encode()
+        return content.decode(_charset(part), "replace").encode()
     return content
+
+
+def _charset(part: MIMEPart) -> str:
+    name = part.get_content_charset("utf-8")
+    try:
+        codecs.lookup(name)
+    except (LookupError, ValueError):
+        return "utf-8"
+    return name
 
 
 def attachment_id(mail_id: str, part_id: str) -> str:
