@@ -19,13 +19,16 @@ from valet.http import (
     logger,
     problem,
 )
+from valet.native.readiness import missing_scopes
 from valet.native.verification import WrongUser
 from valet.pages import connect_page, problem_page
 from valet.settings import settings
 from valet.wiring import accounts, callbacks, configs, consent, disconnect, endpoint, verification
 
 if TYPE_CHECKING:
-    from valet.models import Account
+    from collections.abc import Sequence
+
+    from valet.models import Account, McpConfig
 
 
 class Nothing(Body):
@@ -64,12 +67,14 @@ def verify(request: Request) -> Response:
     except WrongUser as refused:
         logger.warning("authorization rejected", reason="wrong_user", connection=refused.connection)
         raise
-    return json_response(account_view(account))
+    return json_response(account_view(account, configs().all()))
 
 
 def list_connections(request: Request) -> Response:
     found = accounts().of(request.user_key, configs().connections())
-    return json_response({"connections": [account_view(account) for account in found.values()]})
+    declared = configs().all()
+    views = [account_view(account, declared) for account in found.values()]
+    return json_response({"connections": views})
 
 
 def delete_connection(request: Request) -> Response:
@@ -79,13 +84,14 @@ def delete_connection(request: Request) -> Response:
     )
 
 
-def account_view(account: Account) -> dict[str, Any]:
+def account_view(account: Account, declared: Sequence[McpConfig]) -> dict[str, Any]:
     return {
         "connection": account.connection,
         "connector": account.connector,
         "title": load_connector(account.connector).title,
         "status": account.status.value,
         "scopes": sorted(account.scopes),
+        "missing_scopes": missing_scopes(declared, account),
     }
 
 

@@ -39,6 +39,7 @@ class Page:
     text: str = ""
     forms: list[Form] = field(default_factory=list)
     links: dict[str, str] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)  # of inputs with an id
 
     def form_with(self, label: str) -> Form:
         """The form with a button of that label or accessible name."""
@@ -135,7 +136,7 @@ class _Reader(HTMLParser):
             self.page.forms.append(
                 Form(given.get("action", ""), given.get("method", "get").lower())
             )
-        elif tag == "input" and self.page.forms:
+        elif tag == "input":
             self._input(given)
         elif tag == "button" and self.page.forms:
             pressed = (given["name"], given.get("value", "")) if "name" in given else None
@@ -166,7 +167,9 @@ class _Reader(HTMLParser):
 
     def _input(self, given: dict[str, str]) -> None:
         name, value, kind = given.get("name"), given.get("value", ""), given.get("type", "text")
-        if not name:
+        if "id" in given:
+            self.page.values[given["id"]] = value
+        if not name or not self.page.forms:
             return
         form = self.page.forms[-1]
         if kind == "radio":

@@ -19,18 +19,19 @@ from urllib.parse import urlencode
 
 from valet.connectors.catalog import load_connector
 from valet.errors import Conflict, NotFound
-from valet.models import Account, AccountStatus, Connection, McpConfig
 from valet.native import keys
 from valet.native.clock import Clock, epoch, utc_now
 from valet.native.configs import Configs, exposed_tools
+from valet.native.readiness import missing_scopes
 from valet.native.table import Absent, Put, Table, when
 from valet.native.tickets import Ticket, Tickets, ticket_gone
-from valet.tools.scopes import least_scopes, missing
+from valet.tools.scopes import least_scopes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from valet.connectors.models import OAuthProvider
+    from valet.models import AccountStatus, Connection, McpConfig
     from valet.native.accounts import Accounts
     from valet.native.endpoint import Endpoint
     from valet.native.provider import OAuthClients
@@ -90,7 +91,7 @@ class Consent:
                 title=load_connector(connection.connector).title,
                 status=accounts[name].status,
                 used=name in ticket.used,
-                lacking=self._lacks(config, connection, accounts[name]),
+                lacking=bool(missing_scopes([config], accounts[name])),
             )
             for name, connection in connections.items()
         )
@@ -148,17 +149,6 @@ class Consent:
         known = self.configs.connections()
         names = [mapping.connection for mapping in config.mappings]
         return config, {name: known[name] for name in names if name in known}
-
-    def _lacks(self, config: McpConfig, connection: Connection, account: Account) -> bool:
-        if account.status is not AccountStatus.ACTIVE:
-            return False
-        catalogue = load_connector(connection.connector)
-        return any(
-            missing(catalogue.tool(name), account.scopes)
-            for mapping in config.mappings
-            if mapping.connection == connection.name
-            for name in exposed_tools(mapping, connection.connector)
-        )
 
     def _scopes(self, connection: Connection, provider: OAuthProvider) -> Sequence[str]:
         """What all configs' exposed tools need on this connection, and no more.

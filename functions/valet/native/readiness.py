@@ -11,7 +11,7 @@ from valet.native.configs import exposed_tools
 from valet.tools.scopes import missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,21 @@ class ToolReadiness:
     @property
     def ready(self) -> bool:
         return self.reason is None
+
+
+def missing_scopes(configs: Iterable[McpConfig], account: Account) -> list[str]:
+    """What an active grant lacks for the tools that configs expose on its connection."""
+    if account.status is not AccountStatus.ACTIVE:
+        return []
+    connector = load_connector(account.connector)
+    tools = [
+        connector.tool(name)
+        for config in configs
+        for mapping in config.mappings
+        if mapping.connection == account.connection
+        for name in exposed_tools(mapping, account.connector)
+    ]
+    return sorted({tool.scopes[0] for tool in tools if missing(tool, account.scopes)})
 
 
 _WHY = {
