@@ -131,11 +131,11 @@ def config_view(config: McpConfig) -> dict[str, Any]:
 
 def provision(request: ResourceRequest) -> Provisioned:
     """Create, update or delete one custom resource; each is the same twice as once."""
+    make = _RESOURCES.get(request.resource_type)
+    if make is None:
+        raise UnknownName("resource type", request.resource_type, _RESOURCES)
     try:
-        return _RESOURCES[request.resource_type](request)
-    except KeyError:
-        known = [f"{name!r}" for name in _RESOURCES]
-        raise UnknownName("resource type", request.resource_type, known) from None
+        return make(request)
     except ValidationError as error:
         raise BadRequest(f"{request.resource_type}: {describe(error)}") from None
 

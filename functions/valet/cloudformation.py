@@ -20,7 +20,7 @@ logger = Logger()
 
 FAILED_PREFIX = "failed-"  # the id of what was never made; its Delete has nothing to do
 _REPLY_SECONDS = 10.0
-_MAX_REASON = 1000
+_MAX_REASON = 1000  # bytes: CloudFormation takes an answer of 4,096, and shows 1,024 of a reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +106,14 @@ def _reply(event: Mapping[str, Any], status: str, done: Provisioned, reason: str
     body = json.dumps(
         {
             "Status": status,
-            "Reason": reason[:_MAX_REASON],
+            "Reason": reason.encode("utf-8", "replace")[:_MAX_REASON].decode("utf-8", "ignore"),
             "PhysicalResourceId": done.physical_id,
             "StackId": event["StackId"],
             "RequestId": event["RequestId"],
             "LogicalResourceId": event["LogicalResourceId"],
             "Data": dict(done.attributes),
-        }
+        },
+        ensure_ascii=False,
     ).encode()
     # The presigned URL is signed for an empty Content-Type.
     reply = urllib.request.Request(url, body, {"Content-Type": ""}, method="PUT")  # noqa: S310  # checked above
