@@ -112,9 +112,12 @@ class MemoryTable:
 
     def _let_rivals_act(self) -> None:
         if self._rivals:
-            rivals, self._rivals = self._rivals, []
-            rivals.pop(0)()
-            self._rivals = rivals
+            rival, *later = self._rivals
+            self._rivals = []  # a rival's own writes are not disturbed
+            try:
+                rival()
+            finally:
+                self._rivals = later
 
     def _check(self, write: Write) -> None:
         item = self.items.get(_checked(_key_of(write)))

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from tests.fakes import Clock, FakeOAuthClients, FakeTokenEndpoint, FakeVault, MemoryTable, key_ring
-from valet.models import Account, ConnectionTools, Secret, TokenSet, UserKey, user_key
+from valet.errors import ValetError
+from valet.models import (
+    Account,
+    AccountStatus,
+    ConnectionTools,
+    Secret,
+    TokenSet,
+    UserKey,
+    user_key,
+)
 from valet.models import UserId as User
 from valet.native.accounts import Accounts
 from valet.native.callbacks import Callbacks, Returned
@@ -29,7 +40,7 @@ from valet.native.url_keys import KeyRing, UrlKeys
 from valet.native.verification import Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from valet.tools.provider import ProviderHttp
 
@@ -159,11 +170,18 @@ class World:
 
     def connected(self, user: UserKey = ALICE, connection: str = GMAIL) -> Account:
         """A user with an active account, through the whole flow."""
-        returned = self.started(self.ticket(user), connection).returns()
-        assert returned.authorization_id
-        account = self.verification.verify(returned.authorization_id, user)
+        authorization_id = self.started(self.ticket(user), connection).authorization()
+        account = self.verification.verify(authorization_id, user)
         self.provider.calls.clear()
         return account
+
+    def reconnected(self, *, sub: str = "google-alice", **changes: Any) -> Account:
+        """Alice consents, perhaps once more, and the provider answers with these changes."""
+        flow = self.started()
+        grant = self.grant(flow.query)
+        claims = {**(grant.claims or {}), "sub": sub}
+        self.provider.default = replace(grant, **{"claims": claims, **changes})
+        return self.verification.verify(flow.authorization(), ALICE)
 
     def account(self, user: UserKey = ALICE, connection: str = GMAIL) -> Account:
         """The account as it stands now."""
@@ -223,3 +241,20 @@ class Flow:
 
     def returns(self, **changes: str | list[str] | None) -> Returned:
         return self.world.callbacks.receive(self.connection, self.answer(**changes), self.cookies)
+
+    def authorization(self) -> str:
+        """The id that the app has to verify, once the browser has come back."""
+        returned = self.returns()
+        assert returned.authorization_id
+        return returned.authorization_id
+
+    def refused(
+        self, query: Mapping[str, list[str]], cookies: Mapping[str, str] | None = None
+    ) -> ValetError:
+        """The refusal of an answer, which must reach no provider and connect nobody."""
+        cookies = self.cookies if cookies is None else cookies
+        with pytest.raises(ValetError) as refusal:
+            self.world.callbacks.receive(self.connection, query, cookies)
+        assert self.world.provider.calls == []
+        assert self.world.account().status is AccountStatus.PENDING_AUTH
+        return refusal.value

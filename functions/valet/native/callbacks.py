@@ -15,9 +15,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from valet.connectors.catalog import load_connector
-from valet.errors import BadRequest, Conflict, Gone
+from valet.errors import BadRequest, Busy, Conflict, Gone
 from valet.models import UserKey
 from valet.native import keys
+from valet.native.accounts import RACES, Accounts
 from valet.native.clock import Clock, epoch, utc_now
 from valet.native.consent import cookie_name, nonce, pkce_verifier
 from valet.native.table import Above, Absent, ConditionFailed, Is, Item, Put, Table, Update, when
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from valet.connectors.models import OAuthProvider
-    from valet.native.accounts import Accounts
     from valet.native.tickets import Tickets
 
 LIFETIME = timedelta(minutes=5)  # from consent to the app's verification
@@ -62,6 +62,7 @@ class Callbacks:
             BadRequest: it is malformed, from another browser, connection or issuer.
             Gone: the consent took too long.
             Conflict: the state was used.
+            Busy: others kept changing it; it was not used.
         """
         state = _one(query, "state")
         if state is None or len(state) > 200:
@@ -139,16 +140,26 @@ class Callbacks:
             "expires_at": epoch(expires_at),
             "ttl": epoch(expires_at + _KEPT_AFTER),
         }
-        try:
-            self.table.transact(
-                self._claim(state, "RETURNED"),
-                self.tickets.use_for(record["ticket"], connection),
-                Put(item, when(Absent())),
-                self.accounts.expect(user, connection, expires_at),
-            )
-        except ConditionFailed:
-            raise _used() from None
-        return Returned(connection, cookie_name(state), authorization_id=authorization_id)
+        for _ in range(RACES):
+            try:
+                self.table.transact(
+                    self._claim(state, "RETURNED"),
+                    self.tickets.use_for(record["ticket"], connection),
+                    Put(item, when(Absent())),
+                    self.accounts.expect(user, connection, expires_at),
+                )
+            except ConditionFailed:
+                self._refuse_used(record, state)
+                continue
+            return Returned(connection, cookie_name(state), authorization_id=authorization_id)
+        raise Busy("this consent is being changed by others: reload this page to try again")
+
+    def _refuse_used(self, record: Item, state: str) -> None:
+        """Tell a consent that was used from one that met another tab's at the link they share."""
+        now = self.table.get(keys.state(keys.digest(state)))
+        spent = self.tickets.is_spent(record["ticket"], record["connection"])
+        if now is None or now["status"] != "NEW" or spent:
+            raise _used()
 
 
 def _one(query: Mapping[str, list[str]], name: str) -> str | None:

@@ -82,15 +82,20 @@ class Tickets:
         )
 
     def use_for(self, ticket_digest: str, connection: str) -> Update:
-        """The write that spends the ticket for one connection, for the caller's transaction."""
+        """The write that spends the ticket for one connection, for the caller's transaction.
+
+        Its time has been checked when the consent began, which has a lifetime of its own; here the
+        ticket only has to be there still.
+        """
         return Update(
             keys.ticket(ticket_digest),
             append={"used": connection},
-            when=when(
-                Above("expires_at", epoch(self.now())),
-                HasNot("used", connection),
-            ),
+            when=when(Above("expires_at", 0), HasNot("used", connection)),
         )
+
+    def is_spent(self, ticket_digest: str, connection: str) -> bool:
+        item = self.table.get(keys.ticket(ticket_digest))
+        return item is None or connection in item["used"]
 
 
 def ticket_gone() -> Gone:
