@@ -1,0 +1,302 @@
+"""Runs the whole system on one machine: the emulator, a fake Google, the deployed stack, an app.
+
+python -m infra.local.stack up | down | status | logs | outputs | run -- COMMAND
+"""
+
+# ruff: noqa: S603 (starting programs is what this is for)
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+from infra.local import deployment
+from infra.local.deployment import Layout
+from infra.local.processes import Processes, Running, StackError, check_ports
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = ROOT / ".local" / "run"
+PORTS = {4566: "emulator", 8400: "emulator", 4700: "fake-google", 8500: "app"}
+NAMES = ("app", "fake-google", "emulator")  # the order to stop them in
+DEADLINE = 30.0
+
+
+class Stack:
+    """The local stack: what runs, and what is deployed in it."""
+
+    def __init__(self, layout: Layout, run: Path) -> None:
+        self._layout = layout
+        self._run = run
+        self.processes = Processes(run)
+
+    def up(self) -> None:
+        """Bring up what is not up; on failure take down what this call started."""
+        began = time.monotonic()
+        check_ports(PORTS, self.processes)
+        self.processes.prepare()
+        started: list[str] = []
+        try:
+            self._up(started)
+        except BaseException:
+            self._take_down(started)
+            raise
+        say(f"up in {time.monotonic() - began:.1f} s: the app is on http://127.0.0.1:8500")
+
+    def down(self) -> None:
+        """Stop everything and forget its state."""
+        stopped = self._take_down(NAMES)
+        say(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
+
+    def is_up(self) -> bool:
+        """Say whether every process runs and something is deployed."""
+        return self._outputs_file.exists() and all(map(self.processes.get, NAMES))
+
+    def redeploy(self) -> None:
+        """Build and deploy into the running emulator, whether or not something changed."""
+        emulator = self.processes.get("emulator")
+        if not emulator:
+            raise StackError("the stack is not up: `make up` first")
+        self._deployed_file.unlink(missing_ok=True)
+        self._deploy(emulator)
+
+    def outputs(self) -> str:
+        """Give the deployed stack's outputs as JSON."""
+        try:
+            return self._outputs_file.read_text()
+        except FileNotFoundError:
+            raise StackError("the stack is not up: `make up` first") from None
+
+    def _up(self, started: list[str]) -> None:
+        emulator = self._ensure("emulator", self._emulator_command(), self._home_env(), started)
+        self._ensure("fake-google", self._module("fake_google", 4700), self._home_env(), started)
+        wait_for("emulator", "http://127.0.0.1:4566/_ministack/health", self.processes)
+        wait_for("fake-google", "http://127.0.0.1:4700/", self.processes)
+        outputs = self._deploy(emulator)
+        wait_for("emulator", f"{outputs['ApiUrl']}/", self.processes, what="API")
+        people = ["--user-pool", outputs["UserPoolId"], "--client", outputs["UserPoolClientId"]]
+        command = [*self._module("app", 8500), *people, "--api", outputs["ApiUrl"]]
+        self._ensure("app", command, self._home_env(), started)
+        wait_for("app", "http://127.0.0.1:8500/", self.processes)
+
+    def _ensure(
+        self, name: str, command: Sequence[str], env: dict[str, str], started: list[str]
+    ) -> Running:
+        running = self.processes.get(name)
+        if running:
+            return running
+        started.append(name)  # before it runs: an interrupt must find it
+        return self.processes.start(name, command, env, self._layout.root)
+
+    def _deploy(self, emulator: Running) -> dict[str, str]:
+        stamp = deployment.fingerprint(self._layout)
+        deployed = f"{stamp} {emulator.pid} {emulator.started}"  # a new emulator is empty
+        if self._deployed_file.exists() and self._deployed_file.read_text() == deployed:
+            say("deployed already, nothing changed")
+            kept: dict[str, str] = json.loads(self.outputs())
+            return kept
+        self._deployed_file.unlink(missing_ok=True)
+        log = self.processes.log("sam")
+        log.unlink(missing_ok=True)
+        with Step("sam build") as step:
+            if not deployment.build(self._layout, stamp, log):
+                step.note = "nothing changed"
+        with Step("sam deploy"):
+            deployment.deploy(self._layout, self._run, log)
+            outputs = deployment.outputs()
+            deployment.put_oauth_clients(outputs["OAuthClientsSecret"])
+        self._outputs_file.write_text(json.dumps(outputs, indent=2) + "\n")
+        self._deployed_file.write_text(deployed)
+        return outputs
+
+    def _take_down(self, names: Sequence[str]) -> list[str]:
+        stopped = [name for name in NAMES if name in names and self.processes.stop(name)]
+        if "emulator" in names:
+            self._outputs_file.unlink(missing_ok=True)
+            self._deployed_file.unlink(missing_ok=True)
+            shutil.rmtree(self._scratch, ignore_errors=True)
+        return stopped
+
+    def _emulator_command(self) -> list[str]:
+        python = str(self._layout.root / ".local/venv-emulator/bin/python")
+        return [python, "-m", "infra.local.emulator", "--scratch", str(self._scratch)]
+
+    def _module(self, name: str, port: int) -> list[str]:
+        return [sys.executable, "-m", f"infra.local.{name}", "--port", str(port)]
+
+    def _home_env(self) -> dict[str, str]:
+        return {**deployment.local_env(self._run), "PYTHONUNBUFFERED": "1"}
+
+    @property
+    def _scratch(self) -> Path:
+        return self._run / "scratch"
+
+    @property
+    def _outputs_file(self) -> Path:
+        return self._run / "outputs.json"
+
+    @property
+    def _deployed_file(self) -> Path:
+        return self._run / "deployed"
+
+
+def say(line: str) -> None:
+    """Tell the person one thing."""
+    print(f"stack: {line}", flush=True)
+
+
+class Step:
+    """A progress line with the seconds that the step took."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.note = ""
+
+    def __enter__(self) -> "Step":
+        self._began = time.monotonic()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        took = time.monotonic() - self._began
+        outcome = "failed after" if kind else "done in"
+        note = f" ({self.note})" if self.note else ""
+        say(f"{self.name} {outcome} {took:.1f} s{note}")
+
+
+def answers(url: str) -> bool:
+    """Say whether anything speaks HTTP there, whatever it says."""
+    try:
+        urllib.request.urlopen(url, timeout=2).close()  # noqa: S310 (our own loopback URLs)
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def wait_for(name: str, url: str, processes: Processes, what: str = "") -> None:
+    """Wait until a process answers; fail at once when it has ended."""
+    with Step(what or name):
+        deadline = time.monotonic() + DEADLINE
+        while not answers(url):
+            if processes.get(name) is None:
+                raise StackError(f"{name} ended: {processes.last_words(name)}")
+            if time.monotonic() > deadline:
+                raise StackError(f"{name} does not answer: {processes.last_words(name)}")
+            time.sleep(0.1)
+
+
+def up(stack: Stack, _: argparse.Namespace) -> int:
+    """Start everything, deploy, and wait until it answers."""
+    stack.up()
+    return 0
+
+
+def down(stack: Stack, _: argparse.Namespace) -> int:
+    """Stop everything."""
+    stack.down()
+    return 0
+
+
+def deploy(stack: Stack, _: argparse.Namespace) -> int:
+    """Build and deploy again into the running emulator."""
+    stack.redeploy()
+    return 0
+
+
+def status(stack: Stack, _: argparse.Namespace) -> int:
+    """Say what runs."""
+    for name in reversed(NAMES):
+        running = stack.processes.get(name)
+        ports = ", ".join(str(port) for port, owner in PORTS.items() if owner == name)
+        state = f"running, pid {running.pid}, port {ports}" if running else "not running"
+        print(f"{name:12} {state}")
+    return 0 if stack.is_up() else 1
+
+
+def logs(stack: Stack, options: argparse.Namespace) -> int:
+    """Show the end of the logs, or follow them."""
+    names = [options.name] if options.name else [*reversed(NAMES), "sam"]
+    files = [str(file) for file in map(stack.processes.log, names) if file.exists()]
+    if not files:
+        raise StackError("there are no logs yet")
+    follow = ["-F"] if options.follow else []
+    return subprocess.run(["/usr/bin/tail", "-n", "40", *follow, *files], check=False).returncode
+
+
+def outputs(stack: Stack, _: argparse.Namespace) -> int:
+    """Print the deployed stack's outputs as JSON."""
+    print(stack.outputs(), end="")
+    return 0
+
+
+def run(stack: Stack, options: argparse.Namespace) -> int:
+    """Run a command with the stack up, and leave the stack as it was found."""
+    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    if not command:
+        raise StackError("give the command to run after --")
+    found_up = stack.is_up()
+    stack.up()
+    try:
+        return subprocess.run(command, cwd=ROOT, check=False).returncode
+    finally:
+        if not found_up:
+            stack.down()
+
+
+COMMANDS: dict[str, Callable[[Stack, argparse.Namespace], int]] = {
+    "up": up,
+    "down": down,
+    "deploy": deploy,
+    "status": status,
+    "logs": logs,
+    "outputs": outputs,
+    "run": run,
+}
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.local.stack",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for name, act in COMMANDS.items():
+        verb = verbs.add_parser(name, help=(act.__doc__ or "").rstrip("."))
+        if name == "logs":
+            verb.add_argument("name", nargs="?", choices=[*NAMES, "sam"])
+            verb.add_argument("-f", "--follow", action="store_true")
+        if name == "run":
+            verb.add_argument("command", nargs=argparse.REMAINDER)
+    return parser.parse_args(argv)
+
+
+def _interrupted(number: int, _: FrameType | None) -> None:
+    raise KeyboardInterrupt(number)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says."""
+    options = _arguments(argv)
+    os.umask(0o077)  # logs and state hold tokens of made-up people, but tokens all the same
+    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        return COMMANDS[options.verb](Stack(Layout(ROOT), RUN), options)
+    except StackError as error:
+        print(f"stack: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stack: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
