@@ -57,7 +57,7 @@ def test_without_a_tool_list_all_tools_are_exposed(bundle: Bundle) -> None:
 
 
 def test_putting_the_same_again_makes_no_new_revision(bundle: Bundle) -> None:
-    body = {"connections": [{"connection": GMAIL}]}
+    body: dict[str, Any] = {"connections": [{"connection": GMAIL}]}
     assert put(bundle, **body).json["revision"] == 1
     assert put(bundle, **body).json["revision"] == 1
     assert put(bundle, **body, description="new").json["revision"] == 2
