@@ -52,6 +52,15 @@ HARD_MARGIN = timedelta(seconds=30)  # do not use from here on
 LEASE = timedelta(seconds=20)  # more than the token endpoint's 2 s to connect and 8 s to read
 COOL_DOWN = timedelta(seconds=15)  # after a failure without a verdict
 PATIENCE_SECONDS = 6.0  # how long a caller waits for another's refresh
+_COOLING = "cooling"  # the holder of a lease that nobody refreshes under
+
+
+class _Held(Exception):
+    """The lease is another's; `cooling`: nobody's, since the provider just failed."""
+
+    def __init__(self, *, cooling: bool) -> None:
+        super().__init__()
+        self.cooling = cooling
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +94,19 @@ class Tokens:
             if not must and tokens.expires_at - self.now() > SOFT_MARGIN:
                 return tokens, account
             spare = not must and tokens.expires_at - self.now() > HARD_MARGIN
-            lease = self._acquire(account)
-            if lease:
+            try:
+                lease = self._acquire(account)
+            except _Held as held:
+                if spare:
+                    return tokens, account
+                if held.cooling:
+                    raise ProviderUnavailable(
+                        "the provider just failed to renew this grant: try again in a minute"
+                    ) from None
+                if self.elapsed() > deadline:
+                    raise Busy("the grant is being renewed: try again in a few seconds") from None
+            else:
                 return self._refresh_once(account, connection, lease, tokens if spare else None)
-            if spare:
-                return tokens, account
-            if self.elapsed() > deadline:
-                raise Busy("the grant is being renewed: try again in a few seconds")
             self.pause(random.uniform(0.05, 0.15))  # noqa: S311  # jitter, not a secret
             account = self.accounts.get(account.user, connection)
 
@@ -100,7 +115,8 @@ class Tokens:
             raise NotConnected(account.connection, _why_not(account))
         return self.grants.open(account)
 
-    def _acquire(self, account: Account) -> str | None:
+    def _acquire(self, account: Account) -> str:
+        """Raises _Held while another caller refreshes, or while nobody is to try."""
         lease = secrets.token_hex(8)
         now = self.now()
         try:
@@ -115,8 +131,8 @@ class Tokens:
                     when=either((Absent(),), (Below("until", epoch(now)),)),
                 )
             )
-        except ConditionFailed:
-            return None
+        except ConditionFailed as conflict:
+            raise _Held(cooling=(conflict.item or {}).get("holder") == _COOLING) from None
         return lease
 
     def _refresh_once(
@@ -133,13 +149,10 @@ class Tokens:
             grant = self._redeem(connection, old.refresh_token)
         except InvalidGrant:
             return self._expire(account, connection, lease)
-        except (ProviderUnavailable, Misconfigured):
+        except (ProviderFailure, Misconfigured):  # no verdict on the grant
             self._cool_down(account, lease)
             if spare:
                 return spare, account
-            raise
-        except ProviderFailure:
-            self._release(account, lease)
             raise
         return self._save(account, connection, lease, old, grant)
 
@@ -206,11 +219,11 @@ class Tokens:
         )
 
     def _cool_down(self, account: Account, lease: str) -> None:
-        """Keep everyone from asking a provider that is down; the lease runs on, unheld."""
+        """Keep everyone from asking a provider that is down; the lease runs on, nobody's."""
         self._end_lease(
             Update(
                 keys.lease(account.user, account.connection),
-                set={"until": epoch(self.now() + COOL_DOWN)},
+                set={"holder": _COOLING, "until": epoch(self.now() + COOL_DOWN)},
                 when=when(Is("holder", lease)),
             )
         )
