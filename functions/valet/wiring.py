@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from valet.native.tokens import Tokens
     from valet.native.url_keys import UrlKeys
     from valet.native.verification import Verification
+
+# httpx logs each URL at INFO, which Lambda's JSON logging lets through: searches, ids, recipients.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @cache
