@@ -1,0 +1,186 @@
+"""What the functions log over a whole life of a connection: everything that happened, no secret.
+
+Lambda's JSON logging lets every library at INFO through, so the capture does as well.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from base64 import b64encode, urlsafe_b64encode
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from tests import events
+from tests.world import ALICE, CONFIG, GMAIL, GOOGLE
+from valet import wiring
+from valet.adapters.provider_http import HttpxProvider
+from valet.adapters.token_endpoint import HttpxTokenEndpoint
+from valet.connectors.catalog import load_connector
+from valet.models import Secret
+from valet.native import keys
+from valet.native.provider import InvalidGrant, OAuthClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.functions.support import Bundle
+
+SEARCH = "subject:confidential-merger"
+SUBJECT = "Canary subject of a private mail"
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """All that would reach the log group."""
+    stream = io.StringIO()
+    everything = logging.StreamHandler(stream)
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(everything)
+    root.setLevel(logging.INFO)
+    ours = [h for h in logging.getLogger("mcp-valet").handlers if hasattr(h, "setStream")]
+    replaced = [(handler, handler.setStream(stream)) for handler in ours]
+    yield stream
+    for handler, old in replaced:
+        handler.setStream(old)
+    root.removeHandler(everything)
+    root.setLevel(level)
+
+
+def forms(secret: str) -> list[str]:
+    """How a secret may look in a log: as it is, quoted, or in base64 (without its ragged end)."""
+    data = secret.encode()
+    encoded = [b64encode(data).decode(), urlsafe_b64encode(data).decode()]
+    return [secret, quote(secret, safe=""), json.dumps(secret)[1:-1], *(e[:-4] for e in encoded)]
+
+
+def gmail(request: httpx.Request) -> httpx.Response:
+    headers = [{"name": "Subject", "value": SUBJECT}, {"name": "From", "value": "eve@example.com"}]
+    message = {"id": "18c0ffee", "threadId": "18c0ffee", "payload": {"headers": headers}}
+    found = {"messages": [{"id": "18c0ffee", "threadId": "18c0ffee"}]}
+    answer = found if request.url.path.endswith("/messages") else message
+    return httpx.Response(200, stream=httpx.ByteStream(json.dumps(answer).encode()))
+
+
+def life(bundle: Bundle) -> list[str]:
+    """A connection's whole life, with its mishaps; the secrets that were in it."""
+    made = bundle.ensure()
+    link = made["connect_url"].rsplit("/", 1)[1]
+    bundle.call("oauth_callback", "GET /connect/{ticket}", path={"ticket": link})
+    bundle.start(link, sec_fetch_site="cross-site")
+    browser = bundle.consent()
+    browser.back(f"state={browser.asked['state']}&code=canary-code-1&iss=https://evil.example")
+    browser = bundle.consent()
+    query = {"state": browser.asked["state"], "code": "canary-code-2", "iss": GOOGLE}
+    bundle.verify(browser.back(query).headers["location"].rsplit("=", 1)[1], "bob")
+    browser = bundle.consent()
+    query = {"state": browser.asked["state"], "code": "canary-code-3", "iss": GOOGLE}
+    authorization_id = browser.back(query).headers["location"].rsplit("=", 1)[1]
+    headers = {"authorization": f"Bearer {JWT}", "cookie": f"session={JWT}"}
+    assert bundle.verify(authorization_id, headers=headers).status == 200
+    key = made["url"].rsplit("/", 1)[1]
+    call: dict[str, Any] = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "gmail_fetch_mails", "arguments": {"query": SEARCH}},
+    }
+    assert SUBJECT in bundle.mcp(key, call).body
+    bundle.mcp(key[:-1], call)
+    bundle.world.now.advance(hours=2)
+    bundle.world.provider.answers.append(InvalidGrant("canary words of the provider"))
+    told = bundle.mcp(key, call).json["result"]["content"][0]["text"]
+    in_tool = told.split("/connect/")[1].split()[0]
+    bundle.call("ensure_instance", "POST /instances", body={"config": "nope"}, caller=events.jwt())
+    bundle.invoke("ensure_instance", {"config": CONFIG, "user": "alice@example.com"})
+    call_route = "DELETE /connections/{name}"
+    bundle.call("oauth_callback", call_route, path={"name": GMAIL}, caller=events.jwt())
+    tokens = ["at-1", "rt-1", "client-secret-1", "google-alice", "alice@example.com"]
+    contents = [SEARCH, SUBJECT, "eve@example.com", "canary words", "18c0ffee"]
+    codes = ["canary-code-1", "canary-code-2", "canary-code-3", browser.asked["state"]]
+    cookies = list(browser.cookies.values())
+    links = [link, browser.ticket, in_tool, authorization_id, key, key[:-1], made["url"]]
+    return [*tokens, *contents, *codes, *cookies, *links, JWT]
+
+
+def test_no_secret_and_no_content_reaches_the_log(
+    bundle: Bundle, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = load_connector("gmail").hosts
+    real = HttpxProvider(hosts, client=httpx.Client(transport=httpx.MockTransport(gmail)))
+    monkeypatch.setattr(bundle.provider, "send", real.send)
+    secrets = life(bundle)
+    text = log.getvalue()
+    for secret in secrets:
+        for form in forms(secret):
+            assert form not in text, f"a log line holds {secret!r}"
+
+
+def test_what_happened_is_in_the_log(bundle: Bundle, log: io.StringIO) -> None:
+    """The scan above would pass on silence."""
+    bundle.verify(bundle.consent().authorization(), "bob")
+    bundle.mcp(bundle.ensure()["url"].rsplit("/", 1)[1], {"jsonrpc": "2.0", "id": 1, "method": "x"})
+    lines = [json.loads(line) for line in log.getvalue().splitlines() if line.startswith("{")]
+    told = {(line["function_name"], line["message"]) for line in lines}
+    assert told >= {
+        ("ensure_instance", "answered"),
+        ("oauth_callback", "answered"),
+        ("oauth_callback", "refused"),
+        ("oauth_callback", "authorization rejected"),
+        ("mcp_server", "answered"),
+    }
+    rejected = next(line for line in lines if line["message"] == "authorization rejected")
+    assert rejected["level"] == "WARNING"
+    assert (rejected["reason"], rejected["connection"]) == ("wrong_user", GMAIL)
+    assert all(line["correlation_id"] == "gw-request-1" for line in lines)
+
+
+def test_a_tool_call_leaves_an_audit_record_without_its_content(
+    bundle: Bundle, log: io.StringIO
+) -> None:
+    made = bundle.ensure()
+    call = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "gmail_fetch_mails", "arguments": {"query": SEARCH}},
+    }
+    bundle.mcp(made["url"].rsplit("/", 1)[1], call)
+    lines = [json.loads(line) for line in log.getvalue().splitlines() if line.startswith("{")]
+    (record,) = [line for line in lines if line["message"] == "tool called"]
+    assert record["instance"] == made["id"]
+    assert record["tool"] == "gmail_fetch_mails"
+    assert record["connection"] == GMAIL
+    assert len(record["arguments_sha256"]) == 64
+    assert record["outcome"]
+
+
+def test_a_broken_seal_is_an_error_in_the_log(bundle: Bundle, log: io.StringIO) -> None:
+    bundle.connected()
+    bundle.world.table.items[keys.account(ALICE, GMAIL)]["sealed"] = b"moved"
+    call = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "gmail_fetch_mails", "arguments": {}},
+    }
+    bundle.mcp(bundle.ensure()["url"].rsplit("/", 1)[1], call)
+    lines = [json.loads(line) for line in log.getvalue().splitlines() if line.startswith("{")]
+    assert [line["outcome"] for line in lines if line["level"] == "ERROR"] == ["seal_broken"]
+
+
+def test_the_http_client_logs_no_url(log: io.StringIO) -> None:
+    """httpx logs every request's URL at INFO: a search, a message's id, a recipient."""
+    assert wiring
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"access_token": "at-9"}))
+    endpoint = HttpxTokenEndpoint(httpx.Client(transport=transport), lambda url: url)
+    client = OAuthClient("id", Secret("s"))
+    provider = load_connector("gmail").provider
+    endpoint.refresh(provider, client, refresh_token=Secret("rt-9"))
+    assert log.getvalue() == ""
