@@ -22,11 +22,12 @@ from valet.native.table import (
     Below,
     ConditionFailed,
     Delete,
+    Is,
     Item,
     Put,
     Table,
-    Update,
     either,
+    when,
 )
 
 if TYPE_CHECKING:
@@ -55,35 +56,48 @@ class Ledger:
 
     def begin(self, user: UserKey, fingerprint: str) -> Entry:
         """Record a call before it is made, or find the record of the one it repeats."""
-        key = keys.call(user, fingerprint)
-        now = self.now()
-        call_id = secrets.token_hex(16)
-        item: Item = {
-            "pk": key.pk,
-            "sk": key.sk,
-            "call_id": call_id,
-            "done": False,
-            "until": epoch(now + WINDOW),
-            "ttl": epoch(now + WINDOW + timedelta(hours=1)),
-        }
-        free = either((Absent(),), (Below("until", epoch(now)),))
+        entry = Entry(fingerprint, secrets.token_hex(16), first=True)
+        item = self._item(user, entry)
+        free = either((Absent(),), (Below("until", epoch(self.now())),))
         try:
             self.table.write(Put(item, free))
         except ConditionFailed as conflict:
             made: Item = conflict.item or item
             return Entry(fingerprint, made["call_id"], False, made["done"], made.get("result_id"))
-        return Entry(fingerprint, call_id, True)
+        return entry
 
     def done(self, user: UserKey, entry: Entry, result_id: str | None) -> None:
-        """The call took effect."""
+        """The call took effect.
+
+        A whole record, not an update: of two repeats at once one may have failed and removed it.
+        """
         outcome = {"done": True} | ({"result_id": result_id} if result_id else {})
-        self.table.write(Update(keys.call(user, entry.fingerprint), set=outcome))
+        self.table.write(Put(self._item(user, entry) | outcome))
 
     def undo(self, user: UserKey, entry: Entry) -> None:
         """The call certainly took no effect: it may be made again at once."""
-        self.table.write(Delete(keys.call(user, entry.fingerprint)))
+        mine = when(Is("call_id", entry.call_id), Is("done", False))
+        try:
+            self.table.write(Delete(keys.call(user, entry.fingerprint), mine))
+        except ConditionFailed:
+            return  # a repeat of it did take effect, or its window is over
+
+    def _item(self, user: UserKey, entry: Entry) -> Item:
+        key = keys.call(user, entry.fingerprint)
+        until = self.now() + WINDOW
+        return {
+            "pk": key.pk,
+            "sk": key.sk,
+            "call_id": entry.call_id,
+            "done": False,
+            "until": epoch(until),
+            "ttl": epoch(until + timedelta(hours=1)),
+        }
 
 
-def fingerprint(instance: InstanceId, tool: str, arguments: Mapping[str, Any]) -> str:
-    canonical = json.dumps([instance, tool, arguments], sort_keys=True, separators=(",", ":"))
+def fingerprint(
+    instance: InstanceId, connection: str, tool: str, arguments: Mapping[str, Any]
+) -> str:
+    call = [instance, connection, tool, arguments]
+    canonical = json.dumps(call, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

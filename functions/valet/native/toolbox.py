@@ -127,7 +127,7 @@ class InstanceToolbox:
 
     def _once(self, offer: _Offer, arguments: Mapping[str, Any]) -> ToolResult:
         user = self.session.user
-        call = fingerprint(self.session.instance, offer.tool.name, arguments)
+        call = fingerprint(self.session.instance, offer.connection.name, offer.tool.name, arguments)
         entry = self.ledger.begin(user, call)
         if entry.done:
             return _made_before(entry)
