@@ -241,7 +241,7 @@ class FakeTokenEndpoint:
     answers: list[Answer] = field(default_factory=list)
     default: Answer | None = None
     calls: list[dict[str, str]] = field(default_factory=list)
-    revoke_fails_with: Exception | None = None
+    revoke_fails_with: BaseException | None = None
 
     def exchange(
         self,

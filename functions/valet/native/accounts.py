@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from valet.errors import NotFound
+from valet.errors import Busy, NotFound
 from valet.models import Account, AccountStatus, Connection, UserKey
 from valet.native import keys
 from valet.native.clock import Clock, epoch, from_epoch, utc_now
@@ -66,11 +66,12 @@ class Accounts:
 
         Raises:
             NotFound: nothing is connected there.
+            Busy: others kept changing it.
         """
         for _ in range(RACES):
             before = self.get(user, connection)
             if not before.version or before.status is AccountStatus.DISCONNECTED:
-                break
+                raise NotFound(f"nothing is connected on {connection.name!r}")
             try:
                 self.table.write(
                     Update(
@@ -88,7 +89,7 @@ class Accounts:
             except ConditionFailed:
                 continue
             return before
-        raise NotFound(f"nothing is connected on {connection.name!r}")
+        raise Busy("this connection is being changed by others: try again")
 
 
 def _from_item(item: Item, user: UserKey, connection: Connection, now: int) -> Account:
