@@ -1,12 +1,15 @@
 """A provider's token and revocation endpoints over httpx (RFC 6749, RFC 7009).
 
 Never follows a redirect, never repeats a request, and passes none of the provider's prose on.
+An answer is small, uncompressed JSON that comes within seconds, or it is none.
 """
 
 from __future__ import annotations
 
 import binascii
 import json
+import re
+import time
 from base64 import b64encode, urlsafe_b64decode
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = httpx.Timeout(8.0, connect=2.0)
 _MAX_BODY = 256 * 1024
+_MAX_SECONDS = 10.0  # for the whole answer: the refresh lease must outlive a drip of bytes
+_TOKEN = re.compile(r"[\x21-\x7e]+")  # RFC 6749 A.12 without the space: it enters a header
 _DEFAULT_EXPIRES_IN = 3600
 _MAX_EXPIRES_IN = 86_400 * 365
 
@@ -37,9 +42,15 @@ _MAX_EXPIRES_IN = 86_400 * 365
 class HttpxTokenEndpoint:
     """`valet.native.provider.TokenEndpoint`; `url` maps a provider's URL to where it is reached."""
 
-    def __init__(self, client: httpx.Client, url: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        client: httpx.Client,
+        url: Callable[[str], str],
+        elapsed: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._url = url
+        self._elapsed = elapsed
 
     def exchange(
         self,
@@ -92,34 +103,40 @@ class HttpxTokenEndpoint:
     def _post(
         self, provider: OAuthProvider, client: OAuthClient, url: str, form: dict[str, str]
     ) -> tuple[int, Mapping[str, Any]]:
-        headers = {"accept": "application/json"}
+        headers = {"accept": "application/json", "accept-encoding": "identity"}
         secret = client.client_secret.reveal()
         if provider.client_auth == "client_secret_basic":
             pair = f"{quote(client.client_id, safe='')}:{quote(secret, safe='')}"  # RFC 6749 §2.3.1
             headers["authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
         else:
             form = {**form, "client_id": client.client_id, "client_secret": secret}
+        # Built without the client, whose cookies one user's answer would set for the next user.
+        request = httpx.Request(
+            "POST",
+            self._url(url),
+            data=form,
+            headers=headers,
+            extensions={"timeout": TIMEOUT.as_dict()},
+        )
+        deadline = self._elapsed() + _MAX_SECONDS
         try:
-            with self._client.stream(
-                "POST",
-                self._url(url),
-                data=form,
-                headers=headers,
-                timeout=TIMEOUT,
-                follow_redirects=False,
-            ) as response:
-                return response.status_code, _json(_capped(response))
+            response = self._client.send(request, stream=True, follow_redirects=False)
+            try:
+                return response.status_code, _json(self._read(response, deadline))
+            finally:
+                response.close()
         except httpx.HTTPError as error:
             raise _unavailable() from error
 
-
-def _capped(response: httpx.Response) -> bytes:
-    body = b""
-    for chunk in response.iter_bytes():
-        body += chunk
-        if len(body) > _MAX_BODY:
-            raise ProviderFailure("the provider's answer is too large")
-    return body
+    def _read(self, response: httpx.Response, deadline: float) -> bytes:
+        body = b""
+        for chunk in response.iter_raw():
+            body += chunk
+            if len(body) > _MAX_BODY:
+                raise ProviderFailure("the provider's answer is too large")
+            if self._elapsed() > deadline:
+                raise _unavailable()
+        return body
 
 
 def _json(body: bytes) -> Mapping[str, Any]:
@@ -132,7 +149,7 @@ def _json(body: bytes) -> Mapping[str, Any]:
 
 def _parse(body: Mapping[str, Any]) -> TokenGrant:
     access_token, refresh_token = body.get("access_token"), body.get("refresh_token")
-    if not isinstance(access_token, str) or not access_token:
+    if not isinstance(access_token, str) or not _TOKEN.fullmatch(access_token):
         raise ProviderFailure("the provider's answer carries no token: connect again from your app")
     if str(body.get("token_type", "bearer")).lower() != "bearer":
         raise ProviderFailure("the provider granted a token of a kind that is not supported")
