@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 _BATCH = 100  # keys in one BatchGetItem
-_ATTEMPTS = 4  # at what BatchGetItem left unread
+_ATTEMPTS = 4  # at what BatchGetItem left unread, and at an item that a transaction holds
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
@@ -88,13 +88,23 @@ class DynamoTable:
             self._client,
             {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}[operation],
         )
-        try:
-            call(**arguments, ReturnValuesOnConditionCheckFailure="ALL_OLD")
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                raw = error.response.get("Item")
-                raise ConditionFailed(_item(raw) if isinstance(raw, dict) else None) from None
-            raise
+        for attempt in range(_ATTEMPTS):
+            try:
+                call(**arguments, ReturnValuesOnConditionCheckFailure="ALL_OLD")
+            except ClientError as error:
+                match error.response["Error"]["Code"]:
+                    case "ConditionalCheckFailedException":
+                        raw = error.response.get("Item")
+                        found = _item(raw) if isinstance(raw, dict) else None
+                        raise ConditionFailed(found) from None
+                    case (
+                        "TransactionConflictException"
+                    ):  # on this item right now; not retried by boto
+                        time.sleep(0.02 * 2**attempt)
+                        continue
+                raise
+            return
+        raise Busy("this is being changed by others: try again in a few seconds")
 
     def transact(self, *writes: Write) -> None:
         items: list[Any] = [dict([self._arguments(write)]) for write in writes]
