@@ -178,7 +178,8 @@ def test_a_broken_seal_is_an_error_in_the_log(bundle: Bundle, log: io.StringIO) 
 def test_the_http_client_logs_no_url(log: io.StringIO) -> None:
     """httpx logs every request's URL at INFO: a search, a message's id, a recipient."""
     assert wiring
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"access_token": "at-9"}))
+    answer = httpx.Response(200, stream=httpx.ByteStream(b'{"access_token": "at-9"}'))
+    transport = httpx.MockTransport(lambda _: answer)
     endpoint = HttpxTokenEndpoint(httpx.Client(transport=transport), lambda url: url)
     client = OAuthClient("id", Secret("s"))
     provider = load_connector("gmail").provider
