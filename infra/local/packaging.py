@@ -57,7 +57,6 @@ def compile_folder(folder: Path) -> None:
     compiled = compileall.compile_dir(
         folder,
         quiet=1,
-        workers=0,
         stripdir=str(folder),
         prependdir="/var/task",  # so tracebacks show where the code is on Lambda
         invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
