@@ -13,7 +13,7 @@ from valet.native import keys
 from valet.native.table import Put, Table
 
 _ORIGIN = re.compile(
-    r"https://[A-Za-z0-9.-]+(:\d+)?|http://[A-Za-z0-9.-]*(localhost|127\.0\.0\.1)(:\d+)?"
+    r"https://[A-Za-z0-9.-]+(:\d+)?|http://(([A-Za-z0-9-]+\.)*localhost|127\.0\.0\.1)(:\d+)?"
 )
 
 
