@@ -52,15 +52,15 @@ class Page:
 
 class Browser:
     def __init__(self) -> None:
-        policy = DefaultCookiePolicy(secure_protocols=("http", "https"))
-        self._http = httpx.Client(
-            cookies=CookieJar(policy), follow_redirects=False, timeout=30, trust_env=False
-        )
+        self._http = httpx.Client(follow_redirects=False, timeout=30, trust_env=False)
+        # The client's own jar would not send a Secure cookie to loopback.
+        self._cookies = httpx.Cookies()
+        self._cookies.jar = CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
         self.visited: list[str] = []
 
     @property
     def cookies(self) -> CookieJar:
-        return self._http.cookies.jar
+        return self._cookies.jar
 
     def open(self, url: str) -> Page:
         return self._follow(self._request("GET", url), url)
@@ -91,7 +91,12 @@ class Browser:
     ) -> httpx.Response:
         self.visited.append(url)
         sent = {"accept": "text/html", **(headers or {})}
-        return self._http.request(method, url, data=data, headers=sent)
+        request = self._http.build_request(method, url, data=data, headers=sent)
+        self._cookies.set_cookie_header(request)
+        response = self._http.send(request)
+        self._cookies.extract_cookies(response)
+        self._http.cookies.clear()
+        return response
 
     def _follow(self, response: httpx.Response, url: str) -> Page:
         for _ in range(_HOPS):
