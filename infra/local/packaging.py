@@ -1,8 +1,8 @@
-"""Makes a package start faster: bytecode inside, and one folder for the four functions.
+"""Makes a package start faster, and makes it once: bytecode inside, one zip for four functions.
 
-The functions share one CodeUri, so `sam build` writes four equal folders. Keeping the first alone
-makes `sam deploy` zip and upload once. Bytecode is written so that the same sources give the same
-bytes: without source times (unzipping changes those) and without this machine's paths.
+The functions share one CodeUri, so `sam build` writes four equal folders that `sam deploy` would
+zip one by one. The same sources give the same bytes: no times of this day, no paths of this
+machine, so an unchanged package is not uploaded or deployed again.
 
     python -m infra.local.packaging .aws-sam/build
 """
@@ -15,11 +15,13 @@ import py_compile
 import re
 import shutil
 import sys
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _CODE_URI = re.compile(r"^(?P<indent> +)CodeUri: (?P<folder>[A-Za-z0-9]+)$", re.MULTILINE)
-_EPOCH = 946684800  # 2000-01-01: zip files cannot hold 1970
+_DATE = (2000, 1, 1, 0, 0, 0)  # zip files cannot hold 1970
+ARCHIVE = "package.zip"
 
 
 class PackagingError(Exception):
@@ -27,7 +29,7 @@ class PackagingError(Exception):
 
 
 def finish(build: Path) -> Path:
-    """Finish a build in place; give the one folder that is left."""
+    """Finish a build in place; give the zip that its functions share."""
     template = build / "template.yaml"
     text = template.read_text()
     folders = sorted({match["folder"] for match in _CODE_URI.finditer(text)} - {"functions"})
@@ -38,18 +40,32 @@ def finish(build: Path) -> Path:
         if other.exists():
             _require_equal(kept, other)
             shutil.rmtree(other)
-    template.write_text(share(text, kept.name))
     compile_folder(kept)
-    return kept
+    archive = build / ARCHIVE
+    pack(kept, archive)
+    template.write_text(share(text, folders))
+    return archive
 
 
-def share(template: str, folder: str) -> str:
-    """Point each function of a built template at one folder."""
+def share(template: str, folders: Sequence[str]) -> str:
+    """Point each function of a built template at the shared zip."""
 
     def pointed(match: re.Match[str]) -> str:
-        return f"{match['indent']}CodeUri: {folder}"
+        own = match["folder"] in folders
+        return f"{match['indent']}CodeUri: {ARCHIVE}" if own else match.group()
 
     return _CODE_URI.sub(pointed, template)
+
+
+def pack(folder: Path, archive: Path) -> None:
+    """Zip a folder in a fixed order, with fixed times and the rights that Lambda wants."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), _DATE)
+            entry.create_system = 3  # Unix, so that the rights count
+            entry.external_attr = (0o100755 if os.access(file, os.X_OK) else 0o100644) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            packed.writestr(entry, file.read_bytes())
 
 
 def compile_folder(folder: Path) -> None:
@@ -63,8 +79,6 @@ def compile_folder(folder: Path) -> None:
     )
     if not compiled:
         raise PackagingError(f"some of {folder} does not compile")
-    for file in folder.rglob("*"):
-        os.utime(file, (_EPOCH, _EPOCH))
 
 
 def _require_equal(left: Path, right: Path) -> None:
@@ -87,11 +101,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("build", type=Path)
     options = parser.parse_args(argv)
     try:
-        kept = finish(options.build)
+        archive = finish(options.build)
     except PackagingError as error:
         sys.exit(f"packaging: {error}")
-    size = sum(file.stat().st_size for file in kept.rglob("*") if file.is_file())
-    print(f"package: {size / 1e6:.0f} MB with bytecode, one for all functions")
+    print(f"package: {archive}, {archive.stat().st_size / 1e6:.0f} MB, for all functions")
     return 0
 
 

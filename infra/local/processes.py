@@ -6,6 +6,7 @@ gives it to somebody else's process once ours is gone.
 
 # ruff: noqa: S603 (starting programs is what this is for)
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -63,6 +64,14 @@ class Processes:
         """Make the folder; logs and databases in it are nobody else's business."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._folder.chmod(0o700)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep a second command from starting or stopping things at the same time."""
+        self.prepare()
+        with (self._folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def log(self, name: str) -> Path:
         """Say where a process writes."""

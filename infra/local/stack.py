@@ -39,9 +39,12 @@ class Stack:
 
     def up(self) -> None:
         """Bring up what is not up; on failure take down what this call started."""
+        with self.processes.alone():
+            self._bring_up()
+
+    def _bring_up(self) -> None:
         began = time.monotonic()
         check_ports(PORTS, self.processes)
-        self.processes.prepare()
         started: list[str] = []
         try:
             self._up(started)
@@ -52,7 +55,8 @@ class Stack:
 
     def down(self) -> None:
         """Stop everything and forget its state."""
-        stopped = self._take_down(NAMES)
+        with self.processes.alone():
+            stopped = self._take_down(NAMES)
         say(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
 
     def is_up(self) -> bool:
@@ -64,8 +68,9 @@ class Stack:
         emulator = self.processes.get("emulator")
         if not emulator:
             raise StackError("the stack is not up: `make up` first")
-        self._deployed_file.unlink(missing_ok=True)
-        self._deploy(emulator)
+        with self.processes.alone():
+            self._deployed_file.unlink(missing_ok=True)
+            self._deploy(emulator)
 
     def outputs(self) -> str:
         """Give the deployed stack's outputs as JSON."""

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -152,13 +153,15 @@ def built(folder: Path, name: str, source: str = "x = 1\n") -> Path:
     return place
 
 
-def test_equal_packages_are_kept_once(tmp_path: Path) -> None:
+def test_equal_packages_become_one_zip(tmp_path: Path) -> None:
     (tmp_path / "template.yaml").write_text(BUILT)
-    first, second = built(tmp_path, "AFunction"), built(tmp_path, "BFunction")
-    assert packaging.finish(tmp_path) == first
-    assert not second.exists()
-    assert "BFunction" not in (tmp_path / "template.yaml").read_text()
-    assert packaging.finish(tmp_path) == first
+    built(tmp_path, "AFunction")
+    built(tmp_path, "BFunction")
+    archive = packaging.finish(tmp_path)
+    assert not (tmp_path / "BFunction").exists()
+    assert (tmp_path / "template.yaml").read_text().count(f"CodeUri: {archive.name}") == 2
+    assert "CodeUri: functions/" in (tmp_path / "template.yaml").read_text()
+    assert "a.py" in zipfile.ZipFile(archive).namelist()
 
 
 def test_packages_that_differ_are_not_thrown_together(tmp_path: Path) -> None:
@@ -169,14 +172,16 @@ def test_packages_that_differ_are_not_thrown_together(tmp_path: Path) -> None:
         packaging.finish(tmp_path)
 
 
-def test_the_same_source_gives_the_same_bytecode_wherever_it_is_built(tmp_path: Path) -> None:
+def test_the_same_source_gives_the_same_package_wherever_it_is_built(tmp_path: Path) -> None:
     left = built(tmp_path, "left")
     right = built(tmp_path / "elsewhere", "right")
     for place in (left, right):
         packaging.compile_folder(place)
     name = f"__pycache__/a.{sys.implementation.cache_tag}.pyc"
     assert (left / name).read_bytes() == (right / name).read_bytes()
-    assert (left / name).stat().st_mtime == (right / name).stat().st_mtime
+    packaging.pack(left, tmp_path / "left.zip")
+    packaging.pack(right, tmp_path / "right.zip")
+    assert (tmp_path / "left.zip").read_bytes() == (tmp_path / "right.zip").read_bytes()
 
 
 def test_a_source_that_does_not_compile_fails_the_build(tmp_path: Path) -> None:
