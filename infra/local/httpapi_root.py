@@ -108,11 +108,10 @@ class RootListener:
         query_string = scope["query_string"].decode("latin-1")
         query = parse_qs(query_string, keep_blank_values=True)
         self._identify(scope, headers, query, path, body)
-        denied: Response | None = self._app._enforce_execute_api(
+        if self._app._enforce_execute_api(
             self._api_id, "$default", scope["method"], path, headers, query
-        )
-        if denied:
-            return denied
+        ):
+            return message(403, "Forbidden")  # an HTTP API never says why
         answer: Response = await self._gateway.handle_execute(
             self._api_id, "$default", path, scope["method"], headers, body, query, query_string
         )
