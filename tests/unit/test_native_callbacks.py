@@ -129,6 +129,14 @@ def test_an_answer_that_loses_the_race_parks_nothing() -> None:
     assert len(parked) == 1
 
 
+def test_an_answer_that_loses_the_race_to_a_denial_is_told_that_it_was_used() -> None:
+    flow = World().deployed().started()
+    flow.world.table.before_next_write(lambda: flow.returns(code=None, error="access_denied"))
+    with pytest.raises(Conflict):
+        flow.returns()
+    assert flow.world.account().status is AccountStatus.PENDING_AUTH
+
+
 def test_an_expired_state_is_gone_though_the_table_still_has_it() -> None:
     flow = World().deployed().started()
     flow.world.now.advance(seconds=600)

@@ -13,6 +13,7 @@ from tests.world import ALICE, BOB, CONFIG, GMAIL, URL, World
 from valet.errors import BadRequest, Busy, Conflict, Misconfigured, NotFound, UnknownName
 from valet.models import ConnectionTools, InstanceId
 from valet.native import keys
+from valet.native.url_keys import UrlKey
 
 NOW = timedelta(0)
 
@@ -219,6 +220,15 @@ def test_rolling_the_key_ring_keeps_urls_and_signs_new_ones_with_the_new_key() -
     assert world.instances.rotate(instance.id, ALICE, timedelta(hours=1)).key_id == "k2"
     assert world.sessions.open(before), "within its grace, signed by the old key"
     assert world.sessions.open(world.url_key())
+
+
+def test_a_key_of_the_ring_that_did_not_sign_an_instances_url_opens_nothing() -> None:
+    world = World(ring=key_ring("k1", "k0")).deployed()
+    instance = world.instances.ensure(CONFIG, ALICE)
+    # What somebody can make who got hold of the ring's old key.
+    forged = world.url_keys.derive(UrlKey(instance.id, instance.generation, "k0"))
+    assert world.url_keys.parse(forged)
+    assert world.sessions.open(forged) is None
 
 
 def test_a_ring_that_lost_an_instances_key_says_so_and_a_rotation_heals_it() -> None:

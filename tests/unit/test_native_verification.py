@@ -242,6 +242,19 @@ def test_of_two_consents_finished_at_once_the_latest_is_stored_whole() -> None:
     assert world.usable()[0].access_token == Secret("at-1")
 
 
+def test_a_consent_that_meets_a_refresh_is_stored_on_top_of_it() -> None:
+    world = World().deployed()
+    world.connected()
+    authorization_id = world.started().authorization()
+    world.table.before_next_write(
+        lambda: None,  # before the claim
+        lambda: world.reconnected(access_token=Secret("at-rival")),
+    )
+    account = world.verification.verify(authorization_id, ALICE)
+    assert account == world.account()
+    assert account.version == 3, "a version stands for one set of tokens"
+
+
 def test_a_vault_that_is_down_connects_nobody_and_blames_nobody() -> None:
     world = World().deployed()
     authorization_id = world.started().authorization()
