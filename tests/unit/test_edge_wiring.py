@@ -1,0 +1,80 @@
+"""The wiring: every builder builds, from the environment alone and without a network."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.infra.template_support import ROOT
+from valet import wiring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BUILDERS: dict[str, Callable[[], Any]] = {
+    name: value
+    for name, value in vars(wiring).items()
+    if hasattr(value, "cache_clear")
+    and not inspect.signature(value).parameters
+    and value.__module__ == wiring.__name__
+}
+
+
+@pytest.fixture(autouse=True)
+def _deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TABLE_NAME", "VAULT_KEY_ARN", "OAUTH_CLIENTS_SECRET", "URL_KEYS_SECRET"):
+        monkeypatch.setenv(name, "x")
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_builder_makes_what_it_says_once(name: str) -> None:
+    built = BUILDERS[name]()
+    promised = inspect.signature(BUILDERS[name]).return_annotation
+    assert type(built).__name__ == promised.rsplit(".", 1)[-1]
+    assert BUILDERS[name]() is built
+
+
+def test_what_is_shared_is_built_once() -> None:
+    assert wiring.tokens().grants is wiring.grants()
+    assert wiring.consent().tickets is wiring.tickets()
+    assert wiring.instances().endpoint is wiring.tickets().endpoint
+
+
+def test_the_http_client_takes_nothing_from_the_environment() -> None:
+    assert wiring._http().trust_env is False
+
+
+def test_the_providers_hosts_are_those_of_the_connectors() -> None:
+    assert wiring.provider_http()._hosts == {"gmail.googleapis.com", "www.googleapis.com"}
+
+
+def imported(program: str) -> set[str]:
+    """The modules that a fresh interpreter holds after a program, as Lambda's would."""
+    code = f"{program}\nimport sys\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run(  # noqa: S603  # our own words
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT / "functions",
+        env={"POWERTOOLS_SERVICE_NAME": "x", "PATH": "/usr/bin:/bin"},
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "function", ["create_config", "ensure_instance", "oauth_callback", "mcp_server"]
+)
+def test_importing_a_function_reaches_for_nothing(function: str) -> None:
+    """No client is made and no secret read before the first request."""
+    heavy = {"boto3", "botocore.client", "httpx", "cryptography"}
+    assert not imported(f"import {function}") & heavy
+
+
+def test_the_mcp_server_stays_light() -> None:
+    heavy = {"pydantic", "aws_lambda_powertools.event_handler", "valet.http", "valet.pages"}
+    assert not imported("import mcp_server") & heavy
