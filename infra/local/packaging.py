@@ -32,7 +32,7 @@ def finish(build: Path) -> Path:
     """Finish a build in place; give the zip that its functions share."""
     template = build / "template.yaml"
     text = template.read_text()
-    folders = sorted({match["folder"] for match in _CODE_URI.finditer(text)} - {"functions"})
+    folders = sorted({match["folder"] for match in _CODE_URI.finditer(text)})
     if not folders:
         raise PackagingError(f"{template} names no built function")
     kept, *others = (build / folder for folder in folders)

@@ -80,6 +80,8 @@ class Stack:
             raise StackError("the stack is not up: `make up` first") from None
 
     def _up(self, started: list[str]) -> None:
+        if self.processes.get("emulator") is None:
+            self.processes.stop("app")  # it knows the users of an emulator that is gone
         emulator = self._ensure("emulator", self._emulator_command(), self._home_env(), started)
         self._ensure("fake-google", self._module("fake_google", 4700), self._home_env(), started)
         wait_for("emulator", "http://127.0.0.1:4566/_ministack/health", self.processes)
