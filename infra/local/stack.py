@@ -12,8 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -21,12 +19,12 @@ from types import FrameType
 from infra.local import deployment
 from infra.local.deployment import Layout
 from infra.local.processes import Processes, Running, StackError, check_ports
+from infra.local.progress import Step, say, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / ".local" / "run"
 PORTS = {4566: "emulator", 8400: "emulator", 4700: "fake-google", 8500: "app"}
 NAMES = ("app", "fake-google", "emulator")  # the order to stop them in
-DEADLINE = 30.0
 
 
 class Stack:
@@ -152,52 +150,6 @@ class Stack:
     @property
     def _deployed_file(self) -> Path:
         return self._run / "deployed"
-
-
-def say(line: str) -> None:
-    """Tell the person one thing."""
-    print(f"stack: {line}", flush=True)
-
-
-class Step:
-    """A progress line with the seconds that the step took."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.note = ""
-
-    def __enter__(self) -> "Step":
-        self._began = time.monotonic()
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        took = time.monotonic() - self._began
-        outcome = "failed after" if kind else "done in"
-        note = f" ({self.note})" if self.note else ""
-        say(f"{self.name} {outcome} {took:.1f} s{note}")
-
-
-def answers(url: str) -> bool:
-    """Say whether anything speaks HTTP there, whatever it says."""
-    try:
-        urllib.request.urlopen(url, timeout=2).close()  # noqa: S310 (our own loopback URLs)
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
-
-
-def wait_for(name: str, url: str, processes: Processes, what: str = "") -> None:
-    """Wait until a process answers; fail at once when it has ended."""
-    with Step(what or name):
-        deadline = time.monotonic() + DEADLINE
-        while not answers(url):
-            if processes.get(name) is None:
-                raise StackError(f"{name} ended: {processes.last_words(name)}")
-            if time.monotonic() > deadline:
-                raise StackError(f"{name} does not answer: {processes.last_words(name)}")
-            time.sleep(0.1)
 
 
 def up(stack: Stack, _: argparse.Namespace) -> int:
