@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from valet.models import Account, McpConfig
 
 
-class Nothing(Body):
-    """A route that takes no body; who verifies is said by the credential, never by a field."""
+class Verify(Body):
+    """Who verifies is said by the credential, never by a field."""
+
+    replace_account: bool = False
 
 
 def connect(request: Request) -> Response:
@@ -61,9 +63,11 @@ def callback(request: Request) -> Response:
 
 
 def verify(request: Request) -> Response:
-    request.parse(Nothing)
+    replace = request.parse(Verify).replace_account
     try:
-        account = verification().verify(request.path("id"), request.user_key)
+        account = verification().verify(
+            request.path("id"), request.user_key, replace_account=replace
+        )
     except WrongUser as refused:
         logger.warning("authorization rejected", reason="wrong_user", connection=refused.connection)
         raise

@@ -30,7 +30,7 @@ OTHERS = {
     "user": replace(ALICE, user=UserKey("b" * 40)),
     "connection": replace(ALICE, connection="WORK_MAIL"),
     "connector": replace(ALICE, connector="googlecalendar"),
-    "purpose": replace(ALICE, purpose="code"),
+    "purpose": replace(ALICE, purpose="authorization"),
 }
 PLAINTEXTS = {"short": b"x", "empty": b"", "long": os.urandom(20_000), "binary": bytes(range(256))}
 

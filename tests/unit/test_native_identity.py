@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.world import ALICE, READONLY, World
-from valet.errors import ProviderFailure, ValetError
+from tests.world import ALICE, BOB, GMAIL, READONLY, World
+from valet.errors import Conflict, Gone, ProviderFailure, ValetError
 from valet.models import AccountStatus, Secret
 from valet.native.clock import epoch
 from valet.native.provider import InvalidGrant
+from valet.native.verification import DifferentAccount, WrongUser
 
 
 @pytest.mark.parametrize(
@@ -118,15 +119,87 @@ def test_an_ended_grants_refresh_token_is_not_kept() -> None:
         world.reconnected(refresh_token=None)
 
 
-def test_another_provider_account_replaces_the_grant_as_a_whole() -> None:
+def held(world: World) -> str:
+    """Alice, who is connected, has consented with another account: its authorization."""
+    flow = world.started()
+    grant = world.grant(flow.query)
+    claims = {**(grant.claims or {}), "sub": "other", "email": "alice.other@example.com"}
+    answer = replace(
+        grant, claims=claims, access_token=Secret("at-o"), refresh_token=Secret("rt-o")
+    )
+    world.provider.default = answer
+    return flow.authorization()
+
+
+def test_another_provider_account_waits_for_the_users_word_and_changes_nothing() -> None:
+    world = World().deployed()
+    before = world.connected()
+    with pytest.raises(DifferentAccount) as held_back:
+        world.verification.verify(held(world), ALICE)
+    assert held_back.value.code == "different_account"
+    assert "alice@example.com is connected" in str(held_back.value)
+    assert "alice.other@example.com" in str(held_back.value)
+    assert world.account() == before
+
+
+def test_once_confirmed_it_replaces_the_grant_as_a_whole_without_a_second_exchange() -> None:
     world = World().deployed()
     world.connected()
-    other = Secret("rt-other")
-    account = world.reconnected(sub="other", access_token=Secret("at-o"), refresh_token=other)
+    authorization_id = held(world)
+    with pytest.raises(DifferentAccount):
+        world.verification.verify(authorization_id, ALICE)
+    account = world.verification.verify(authorization_id, ALICE, replace_account=True)
     tokens, _ = world.usable()
     assert account.version == 2
     assert (tokens.subject, tokens.access_token, tokens.refresh_token) == (
         "other",
         Secret("at-o"),
-        other,
+        Secret("rt-o"),
     )
+    assert [call["grant"] for call in world.provider.calls] == ["code"]
+
+
+def test_a_confirmation_can_be_given_with_the_first_verification() -> None:
+    world = World().deployed()
+    world.connected()
+    account = world.verification.verify(held(world), ALICE, replace_account=True)
+    assert account.version == 2
+
+
+def test_asking_again_without_a_confirmation_is_held_back_again() -> None:
+    world = World().deployed()
+    world.connected()
+    authorization_id = held(world)
+    for _ in range(2):
+        with pytest.raises(DifferentAccount):
+            world.verification.verify(authorization_id, ALICE)
+    assert world.verification.verify(authorization_id, ALICE, replace_account=True).version == 2
+
+
+def test_a_confirmation_comes_from_the_same_user_and_in_time() -> None:
+    world = World().deployed()
+    before = world.connected()
+    waiting = []
+    for _ in range(2):
+        waiting.append(held(world))
+        with pytest.raises(DifferentAccount):
+            world.verification.verify(waiting[-1], ALICE)
+    late, stolen = waiting
+    with pytest.raises(WrongUser):
+        world.verification.verify(stolen, BOB, replace_account=True)
+    with pytest.raises(Conflict):
+        world.verification.verify(stolen, ALICE, replace_account=True)
+    world.now.advance(minutes=6)
+    with pytest.raises(Gone):
+        world.verification.verify(late, ALICE, replace_account=True)
+    assert world.account() == before
+
+
+def test_an_expired_grant_still_pins_its_account_and_a_disconnected_one_does_not() -> None:
+    world = World().deployed()
+    account = world.connected()
+    world.table.write(world.accounts.mark_expired(account))
+    with pytest.raises(DifferentAccount):
+        world.verification.verify(held(world), ALICE)
+    world.disconnect.disconnect(ALICE, GMAIL)
+    assert world.verification.verify(held(world), ALICE).status is AccountStatus.ACTIVE

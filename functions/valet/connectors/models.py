@@ -109,6 +109,9 @@ class Connector:
     hosts: tuple[str, ...]
     tools: Mapping[str, Tool]
 
+    def has(self, name: str) -> bool:
+        return name in self.tools or any(name in tool.aliases for tool in self.tools.values())
+
     def tool(self, name: str) -> Tool:
         """The tool of that name or alias.
 

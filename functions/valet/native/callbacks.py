@@ -125,7 +125,7 @@ class Callbacks:
                 "nonce": nonce(state, browser),
             }
         )
-        owner = Owner(user, connection, record["connector"], "code")
+        owner = Owner(user, connection, record["connector"], "authorization")
         key = keys.authorization(keys.digest(authorization_id))
         expires_at = self.now() + LIFETIME
         item = {

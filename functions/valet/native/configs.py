@@ -118,7 +118,8 @@ class Configs:
                 return stored
             revision = self._next_revision(name, stored)
             config = McpConfig(name, description, tuple(mappings), revision, self.now())
-            head = _to_item(config, owner)
+            # An operator's change in passing leaves the stack in charge of what it declared.
+            head = _to_item(config, current["owner"] if current else owner)
             history = head | vars_of(keys.config_revision(name, revision))
             unchanged = when(Is("revision", stored.revision)) if stored else when(Absent())
             try:
@@ -208,8 +209,14 @@ class Configs:
 
 
 def exposed_tools(mapping: ConnectionTools, connector: str) -> tuple[str, ...]:
-    """The names that a mapping exposes; without a list, all tools of the connector."""
-    return mapping.tools if mapping.tools is not None else tuple(load_connector(connector).tools)
+    """The names that a mapping exposes; without a list, all tools of the connector.
+
+    A name that the connector no longer has is left out: one tool is lost, not the server.
+    """
+    catalogue = load_connector(connector)
+    if mapping.tools is None:
+        return tuple(catalogue.tools)
+    return tuple(name for name in mapping.tools if catalogue.has(name))
 
 
 def known_connectors() -> list[str]:
@@ -239,14 +246,14 @@ def _refuse_other_connector(name: str, item: Item | None, connector: str) -> Non
 
 
 def _check_tools(mapping: ConnectionTools, connector: str, exposed: dict[str, str]) -> None:
-    names = exposed_tools(mapping, connector)
+    catalogue = load_connector(connector)
+    names = mapping.tools if mapping.tools is not None else tuple(catalogue.tools)
     if not names:
         raise BadRequest(
             f"connection {mapping.connection!r} has an empty tool list: name the tools, or leave "
             "Tools out to expose all of them",
             code="empty_tools",
         )
-    catalogue = load_connector(connector)
     for name in names:
         catalogue.tool(name)
         if name in exposed:

@@ -11,7 +11,7 @@ from valet.native import keys
 from valet.native.accounts import RACES, Accounts
 from valet.native.clock import epoch, from_epoch
 from valet.native.table import Absent, ConditionFailed, Is, Update, When, either
-from valet.native.vault import Owner, Vault
+from valet.native.vault import Owner, Purpose, Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,14 @@ class Grants:
     def open(self, account: Account) -> TokenSet:
         """Raises SealBroken or Busy, as the vault does."""
         return _load(self.vault.open(account.sealed, _owner(account)))
+
+    def park(self, account: Account, tokens: TokenSet) -> bytes:
+        """Tokens that wait for the user's word, sealed for the authorization, not for use."""
+        return self.vault.seal(_dump(tokens), _owner(account, "authorization"))
+
+    def unpark(self, account: Account, sealed: bytes) -> TokenSet:
+        """Raises SealBroken or Busy, as the vault does."""
+        return _load(self.vault.open(sealed, _owner(account, "authorization")))
 
     def connect(
         self, user: UserKey, connection: Connection, tokens: TokenSet, scopes: frozenset[str]
@@ -81,8 +89,8 @@ class Grants:
         )
 
 
-def _owner(account: Account) -> Owner:
-    return Owner(account.user, account.connection, account.connector, "tokens")
+def _owner(account: Account, purpose: Purpose = "tokens") -> Owner:
+    return Owner(account.user, account.connection, account.connector, purpose)
 
 
 def _seen(before: Account) -> tuple[tuple[Absent | Is, ...], ...]:

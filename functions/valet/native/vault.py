@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from valet.models import UserKey
 
 
+type Purpose = Literal["tokens", "authorization"]
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Whose secret it is and what for; a sealed value opens for exactly this and nothing else."""
@@ -18,7 +21,7 @@ class Owner:
     user: UserKey
     connection: str
     connector: str
-    purpose: Literal["tokens", "code"]
+    purpose: Purpose
 
 
 class SealBroken(ValetError):

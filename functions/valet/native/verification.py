@@ -3,6 +3,9 @@
 The app names the user who came back (from its own sign-in). Only if that is the user the link was
 made for is the parked code exchanged. One wrong user kills the request for good, and nothing goes
 to the provider: cleaning up a mis-linked token at Google would revoke the victim's own grant.
+
+A consent with another account of the provider than the one that is connected is held until the user
+has confirmed that they mean it: else a slip at the account chooser would swap the agent's mailbox.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from valet.connectors.catalog import load_connector
 from valet.errors import Conflict, Forbidden, Gone, Misconfigured, NotFound, ProviderFailure
@@ -18,6 +21,7 @@ from valet.models import Account, AccountStatus, Connection, Secret, TokenSet, U
 from valet.native import keys
 from valet.native.clock import Clock, epoch, utc_now
 from valet.native.consent import callback_url
+from valet.native.identity import identify
 from valet.native.provider import (
     InvalidClient,
     InvalidGrant,
@@ -25,7 +29,7 @@ from valet.native.provider import (
     TokenEndpoint,
     TokenGrant,
 )
-from valet.native.table import Above, ConditionFailed, Is, Item, Table, Update, when
+from valet.native.table import Above, ConditionFailed, Is, Item, Table, Update, either, when
 from valet.native.vault import Owner, SealBroken, Vault
 
 if TYPE_CHECKING:
@@ -36,6 +40,10 @@ if TYPE_CHECKING:
     from valet.native.configs import Configs
     from valet.native.endpoint import Endpoint
     from valet.native.grants import Grants
+
+
+CONFIRMATION = timedelta(minutes=5)
+_WAITING = ("AWAITING_VERIFICATION", "AWAITING_CONFIRMATION")
 
 
 class WrongUser(Forbidden):
@@ -51,6 +59,29 @@ class WrongUser(Forbidden):
         self.connection = connection
 
 
+class DifferentAccount(Conflict):
+    """Another account of the provider is connected already; the new one waits for a confirmation.
+
+    Its message names both accounts, for their user: it is never logged.
+    """
+
+    code = "different_account"
+
+    def __init__(self, connected: str | None, new: str | None) -> None:
+        super().__init__(
+            f"{connected or 'another account'} is connected, this is {new or 'a different one'}: "
+            'verify again with {"replace_account": true} if the user wants to replace it'
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Consent:
+    """What came of an exchange."""
+
+    tokens: TokenSet
+    scopes: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Verification:
     table: Table
@@ -63,12 +94,16 @@ class Verification:
     endpoint: Endpoint
     now: Clock = utc_now
 
-    def verify(self, authorization_id: str, user: UserKey) -> Account:
+    def verify(
+        self, authorization_id: str, user: UserKey, *, replace_account: bool = False
+    ) -> Account:
         """Exchange the parked code, if it is this user's.
 
         Raises:
             NotFound: no such authorization.
             WrongUser: it was started for somebody else; it is dead from now on.
+            DifferentAccount: it is another provider account than the connected one; verify again
+                with `replace_account` within five minutes to replace that.
             Conflict: it was verified, refused or is being verified already.
             Gone: it waited too long.
             ProviderFailure: the provider refused the code or could not be reached: connect again.
@@ -84,12 +119,14 @@ class Verification:
             raise WrongUser(record["connection"])
         self._claim(digest, record)
         try:
-            account = self._exchange(record)
+            account = self._finish(digest, record, user, replace_account=replace_account)
+        except DifferentAccount:
+            raise
         except Exception:
-            self._finish(digest, "FAILED")
+            self._end(digest, "FAILED")
             self.accounts.expect_no_more(user, record["connection"])
             raise
-        self._finish(digest, "DONE")
+        self._end(digest, "DONE")
         return account
 
     def _reject(self, digest: str, record: Item) -> None:
@@ -99,7 +136,7 @@ class Verification:
                     keys.authorization(digest),
                     set={"status": "REJECTED"},
                     remove=["sealed"],
-                    when=when(Is("status", "AWAITING_VERIFICATION")),
+                    when=either(*((Is("status", status),) for status in _WAITING)),
                 )
             )
         except ConditionFailed:
@@ -119,7 +156,7 @@ class Verification:
                     set={"status": "EXCHANGING"},
                     remove=["sealed"],
                     when=when(
-                        Is("status", "AWAITING_VERIFICATION"),
+                        Is("status", self._waiting(record)),
                         Above("expires_at", epoch(self.now())),
                     ),
                 )
@@ -130,40 +167,81 @@ class Verification:
                 code="authorization_used",
             ) from None
 
-    def _finish(self, digest: str, status: str) -> None:
+    @staticmethod
+    def _waiting(record: Item) -> str:
+        """The state that this attempt may leave: the one it was read in, if it is one to leave."""
+        return record["status"] if record["status"] in _WAITING else _WAITING[0]
+
+    def _end(self, digest: str, status: str) -> None:
         self.table.write(Update(keys.authorization(digest), set={"status": status}))
 
-    def _exchange(self, record: Item) -> Account:
-        user, name = UserKey(record["user"]), record["connection"]
+    def _finish(
+        self, digest: str, record: Item, user: UserKey, *, replace_account: bool
+    ) -> Account:
+        name = record["connection"]
         connection = self.configs.connections().get(name)
         if connection is None or connection.connector != record["connector"]:
             raise Conflict(
                 f"connection {name!r} has been changed meanwhile: connect again from your app",
                 code="connection_changed",
             )
-        owner = Owner(user, name, record["connector"], "code")
+        before = self.accounts.get(user, connection)
+        old = self._connected(before)
+        if record["status"] == "AWAITING_CONFIRMATION":
+            tokens = self.grants.unpark(before, record["sealed"])
+            consent = _Consent(tokens, frozenset(record["scopes"]))
+        else:
+            kept = old if before.status is AccountStatus.ACTIVE else None
+            consent = self._exchange(record, connection, kept)
+        if old and old.subject != consent.tokens.subject and not replace_account:
+            self._hold(digest, before, consent)
+            raise DifferentAccount(old.email, consent.tokens.email)
+        return self.grants.connect(user, connection, consent.tokens, consent.scopes)
+
+    def _connected(self, before: Account) -> TokenSet | None:
+        """The grant that is there now, ended or not; one that no longer opens pins nobody."""
+        if not before.sealed:
+            return None
+        try:
+            return self.grants.open(before)
+        except SealBroken:
+            return None
+
+    def _hold(self, digest: str, before: Account, consent: _Consent) -> None:
+        held = {
+            "status": "AWAITING_CONFIRMATION",
+            "sealed": self.grants.park(before, consent.tokens),
+            "scopes": sorted(consent.scopes),
+            "expires_at": epoch(self.now() + CONFIRMATION),
+        }
+        self.table.write(Update(keys.authorization(digest), set=held))
+
+    def _exchange(self, record: Item, connection: Connection, old: TokenSet | None) -> _Consent:
+        owner = Owner(
+            UserKey(record["user"]), connection.name, connection.connector, "authorization"
+        )
         parked = json.loads(self.vault.open(record["sealed"], owner))
         provider = load_connector(connection.connector).provider
         client_id, grant = self._redeem(connection, provider, parked)
-        subject, email = _identity(provider, client_id, grant, parked["nonce"], epoch(self.now()))
-        before = self.accounts.get(user, connection)
-        tokens = TokenSet(
-            access_token=grant.access_token,
-            refresh_token=grant.refresh_token or self._kept(before, subject),
-            expires_at=self.now() + timedelta(seconds=grant.expires_in),
-            subject=subject,
-            email=email,
-        )
-        if tokens.refresh_token is None and provider.offline:
+        subject, email = identify(provider, client_id, grant, parked["nonce"], epoch(self.now()))
+        # A repeated consent may come without a refresh token: then the one we have goes on.
+        kept = old.refresh_token if old and subject and old.subject == subject else None
+        refresh_token = grant.refresh_token or kept
+        if refresh_token is None and provider.offline:
             raise ProviderFailure(
                 "the provider gave no lasting access: remove this app in your account's security "
                 "settings at the provider, then connect again",
                 code="no_offline_access",
             )
-        asked = frozenset(record["scopes"])
-        return self.grants.connect(
-            user, connection, tokens, asked if grant.scopes is None else grant.scopes
+        tokens = TokenSet(
+            access_token=grant.access_token,
+            refresh_token=refresh_token,
+            expires_at=self.now() + timedelta(seconds=grant.expires_in),
+            subject=subject,
+            email=email,
         )
+        asked = frozenset(record["scopes"])
+        return _Consent(tokens, asked if grant.scopes is None else grant.scopes)
 
     def _redeem(
         self, connection: Connection, provider: OAuthProvider, parked: Mapping[str, str]
@@ -189,40 +267,3 @@ class Verification:
                 "the provider did not accept this consent: connect again from your app",
                 code="code_refused",
             ) from None
-
-    def _kept(self, before: Account, subject: str | None) -> Secret | None:
-        """A repeated consent may come without a refresh token: then the one we have goes on."""
-        if before.status is not AccountStatus.ACTIVE or subject is None:
-            return None
-        try:
-            old = self.grants.open(before)
-        except SealBroken:
-            return None
-        return old.refresh_token if old.subject == subject else None
-
-
-def _identity(
-    provider: OAuthProvider, client_id: str, grant: TokenGrant, nonce: str, now: int
-) -> tuple[str | None, str | None]:
-    """Whose account it is, by the id_token: taken from the token endpoint over TLS, so its
-    signature need not be checked (OpenID Connect Core §3.1.3.7 point 6); its claims are."""
-    if not provider.id_token:
-        return None, None
-    claims: Mapping[str, Any] = grant.claims or {}
-    audience = claims.get("aud")
-    expires_at = claims.get("exp")
-    holds = (
-        claims.get("iss") == provider.issuer
-        and (audience == client_id or audience == [client_id])
-        and isinstance(expires_at, int | float)
-        and expires_at > now - 120  # the provider's clock and ours
-        and claims.get("nonce") == nonce
-        and isinstance(claims.get("sub"), str)
-    )
-    if not holds:
-        raise ProviderFailure(
-            "the provider's answer does not belong to this consent: connect again from your app",
-            code="identity_mismatch",
-        )
-    email = claims.get("email")
-    return claims["sub"], email if isinstance(email, str) else None
