@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.infra.template_support import FUNCTIONS, ROOT, routes, template
-from tests.infra.test_template import cycle, references
+from tests.infra.test_template_code import cycle, references
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,169 @@
+"""What each function may do: the whole of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.infra.template_support import (
+    FUNCTIONS,
+    environment,
+    listed,
+    resources,
+    statements,
+)
+
+EVERY = pytest.mark.parametrize("function", FUNCTIONS)
+
+
+READS = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
+WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+SEAL_AND_OPEN = {"kms:GenerateDataKey", "kms:Decrypt"}
+READ_SECRET = {"secretsmanager:GetSecretValue"}
+
+type Grant = tuple[set[str], set[str], dict[str, set[str]]]  # actions, resources, conditions
+
+MATRIX: dict[str, list[Grant]] = {
+    "create_config": [
+        (
+            {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"},
+            {"Table"},
+            {"dynamodb:LeadingKeys": {"CONFIG", "CONFIG#*", "CONNECTION", "ENDPOINT"}},
+        ),
+    ],
+    "ensure_instance": [
+        (
+            READS,
+            {"Table"},
+            {
+                "dynamodb:LeadingKeys": {
+                    "CONFIG",
+                    "CONNECTION",
+                    "ENDPOINT",
+                    "OWNER#*",
+                    "INSTANCE#*",
+                    "GRANT#*",
+                }
+            },
+        ),
+        (WRITES, {"Table"}, {"dynamodb:LeadingKeys": {"OWNER#*", "INSTANCE#*", "TICKET#*"}}),
+        (READ_SECRET, {"UrlKeys"}, {}),
+    ],
+    "oauth_callback": [
+        (
+            READS,
+            {"Table"},
+            {
+                "dynamodb:LeadingKeys": {
+                    "CONFIG",
+                    "CONNECTION",
+                    "ENDPOINT",
+                    "TICKET#*",
+                    "STATE#*",
+                    "AUTHORIZATION#*",
+                    "GRANT#*",
+                }
+            },
+        ),
+        (
+            WRITES,
+            {"Table"},
+            {"dynamodb:LeadingKeys": {"TICKET#*", "STATE#*", "AUTHORIZATION#*", "GRANT#*"}},
+        ),
+        (SEAL_AND_OPEN, {"VaultKey"}, {"kms:EncryptionContext:service": {"mcp-valet"}}),
+        (READ_SECRET, {"OAuthClients"}, {}),
+    ],
+    "mcp_server": [
+        (
+            READS,
+            {"Table"},
+            {
+                "dynamodb:LeadingKeys": {
+                    "CONFIG",
+                    "CONNECTION",
+                    "ENDPOINT",
+                    "INSTANCE#*",
+                    "GRANT#*",
+                    "CALL#*",
+                }
+            },
+        ),
+        (
+            WRITES,
+            {"Table"},
+            {"dynamodb:LeadingKeys": {"INSTANCE#*", "TICKET#*", "GRANT#*", "CALL#*"}},
+        ),
+        (
+            SEAL_AND_OPEN,
+            {"VaultKey"},
+            {
+                "kms:EncryptionContext:service": {"mcp-valet"},
+                "kms:EncryptionContext:purpose": {"tokens"},
+            },
+        ),
+        (READ_SECRET, {"UrlKeys", "OAuthClients"}, {}),
+    ],
+}
+
+
+def _grant(statement: dict[str, Any]) -> Grant:
+    assert set(statement) <= {"Sid", "Effect", "Action", "Resource", "Condition"}
+    assert statement["Effect"] == "Allow"
+    named = {resource["Fn::GetAtt"][0] for resource in listed(statement["Resource"])}
+    conditions = {
+        key: set(listed(values))
+        for operands in statement.get("Condition", {}).values()
+        for key, values in operands.items()
+    }
+    return set(listed(statement["Action"])), named, conditions
+
+
+@EVERY
+def test_a_function_may_do_exactly_this(function: str) -> None:
+    assert [_grant(statement) for statement in statements(function)] == MATRIX[function]
+
+
+@EVERY
+def test_conditions_are_of_the_kind_that_narrows(function: str) -> None:
+    """ForAllValues on leading keys, and equality on the encryption context."""
+    for statement in statements(function):
+        operators = set(statement.get("Condition", {}))
+        kind = listed(statement["Action"])[0].split(":")[0]
+        expected = {"dynamodb": {"ForAllValues:StringLike"}, "kms": {"StringEquals"}}
+        assert operators == expected.get(kind, set())
+
+
+@pytest.mark.parametrize("function", ["create_config", "ensure_instance"])
+def test_who_declares_or_hands_out_urls_cannot_open_the_vault(function: str) -> None:
+    assert "kms" not in json.dumps(statements(function))
+    assert "VAULT_KEY_ARN" not in environment(function)
+
+
+@EVERY
+def test_nothing_is_granted_by_wildcard_or_by_a_managed_policy(function: str) -> None:
+    own = resources()[FUNCTIONS[function]]["Properties"]
+    assert not {"Role", "ManagedPolicyArns", "FunctionUrlConfig"} & set(own)
+    assert all(isinstance(policy, dict) and "Statement" in policy for policy in own["Policies"])
+    for statement in statements(function):
+        for action in listed(statement["Action"]):
+            assert "*" not in action
+            assert action.split(":")[1] not in ("Scan", "PutResourcePolicy")
+        for resource in listed(statement["Resource"]):
+            assert resource != "*"
+
+
+def test_only_the_accounts_own_iam_administers_the_key() -> None:
+    key_policy = resources()["VaultKey"]["Properties"]["KeyPolicy"]["Statement"]
+    assert len(key_policy) == 1
+    assert "root" in json.dumps(key_policy[0]["Principal"])
+
+
+def test_wildcards_appear_in_the_keys_own_policy_alone() -> None:
+    """In a key policy, `*` is that key."""
+    for name, resource in resources().items():
+        text = json.dumps(resource.get("Properties", {}))
+        if name != "VaultKey":
+            assert '"*"' not in text, name
+            assert ':*"' not in text, name
