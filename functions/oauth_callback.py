@@ -19,11 +19,22 @@ from valet.http import (
     logger,
     problem,
 )
+from valet.models import AccountStatus
 from valet.native.readiness import missing_scopes
+from valet.native.vault import SealBroken
 from valet.native.verification import WrongUser
 from valet.pages import connect_page, problem_page
 from valet.settings import settings
-from valet.wiring import accounts, callbacks, configs, consent, disconnect, endpoint, verification
+from valet.wiring import (
+    accounts,
+    callbacks,
+    configs,
+    consent,
+    disconnect,
+    endpoint,
+    grants,
+    verification,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +88,10 @@ def verify(request: Request) -> Response:
 def list_connections(request: Request) -> Response:
     found = accounts().of(request.user_key, configs().connections())
     declared = configs().all()
-    views = [account_view(account, declared) for account in found.values()]
+    views = [
+        account_view(account, declared) | account_name(request, account)
+        for account in found.values()
+    ]
     return json_response({"connections": views})
 
 
@@ -97,6 +111,17 @@ def account_view(account: Account, declared: Sequence[McpConfig]) -> dict[str, A
         "scopes": sorted(account.scopes),
         "missing_scopes": missing_scopes(declared, account),
     }
+
+
+def account_name(request: Request, account: Account) -> dict[str, Any]:
+    """Which account of the provider it is: for its user's eyes, not for a service's."""
+    if request.caller != "jwt" or account.status is not AccountStatus.ACTIVE:
+        return {}
+    try:
+        return {"account": grants().open(account).email}
+    except SealBroken as error:
+        logger.error("seal broken", connection=account.connection, user=account.user)
+        return {"account": None, "problem": error.code}
 
 
 def refuse(request: Request, error: ValetError) -> Response:

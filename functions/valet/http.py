@@ -45,6 +45,7 @@ class Request:
 
     event: Mapping[str, Any] = field(repr=False)
     user: UserId | None
+    caller: Caller = "none"
 
     @property
     def user_key(self) -> UserKey:
@@ -190,7 +191,7 @@ def http_handler(routes: Mapping[str, Route], refuse: Refuse = problem) -> Handl
             route = routes.get(route_key)
             if route is None:
                 raise NotFound("no such route")
-            request = Request(event, _identify(event, route.caller))
+            request = Request(event, _identify(event, route.caller), route.caller)
             response = route.answer(request)
         except ValetError as error:
             response = refuse(request, error)

@@ -16,6 +16,7 @@ from tests import events
 from tests.fakes import FakeOAuthClients, FakeVault, MemoryTable
 from tests.infra.template_support import FUNCTIONS, allows
 from tests.world import CONFIG, GMAIL, GOOGLE, World
+from valet import wiring
 from valet.native.table import Delete, Item, Key, Put, Update, Write
 from valet.tools.provider import ProviderRequest, ProviderResponse
 
@@ -29,21 +30,6 @@ if TYPE_CHECKING:
     from valet.native.vault import Owner
 
 VERIFY_URL = "https://app.example/verify"
-BUILDERS = (
-    "accounts",
-    "callbacks",
-    "configs",
-    "consent",
-    "disconnect",
-    "endpoint",
-    "instances",
-    "ledger",
-    "provider_http",
-    "sessions",
-    "tickets",
-    "tokens",
-    "verification",
-)
 
 
 @dataclass
@@ -181,8 +167,8 @@ class Bundle:
         monkeypatch.setenv("APP_NAME", "Example")
         for function in FUNCTIONS:
             module = importlib.import_module(function)
-            for name in BUILDERS:
-                if hasattr(module, name):
+            for name, value in list(vars(module).items()):
+                if hasattr(value, "cache_clear") and value.__module__ == wiring.__name__:
                     monkeypatch.setattr(module, name, self._builder(name))
 
     def _builder(self, name: str) -> Any:

@@ -90,6 +90,7 @@ def test_connections_are_listed_and_taken_back(bundle: Bundle) -> None:
         (CALENDAR, "PENDING_AUTH"),
         (GMAIL, "ACTIVE"),
     ]
+    assert listed["connections"][1]["account"] == "alice@example.com"
     gone = bundle.call(
         "oauth_callback", "DELETE /connections/{name}", path={"name": GMAIL}, caller=events.jwt()
     )
@@ -99,6 +100,13 @@ def test_connections_are_listed_and_taken_back(bundle: Bundle) -> None:
         "oauth_callback", "DELETE /connections/{name}", path={"name": GMAIL}, caller=events.jwt()
     )
     assert (again.status, again.code) == (404, "not_found")
+
+
+def test_a_service_is_not_told_which_account_of_the_provider_a_user_has(bundle: Bundle) -> None:
+    bundle.connected()
+    route = "GET /users/{user}/connections"
+    listed = bundle.call("oauth_callback", route, path={"user": "alice"}, caller=events.iam())
+    assert "alice@example.com" not in listed.body
 
 
 def test_a_service_verifies_for_the_user_it_names(bundle: Bundle) -> None:

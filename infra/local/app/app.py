@@ -46,6 +46,7 @@ class Session:
     email: str = ""
     token: str = ""
     authorization: str = ""  # waits for a sign-in
+    replacing: str = ""  # an authorization that waits for "use this account instead"
     note: pages.Note | None = None  # shown once
 
 
@@ -104,6 +105,14 @@ class DemoApp:
             return self._result(session)
         return _remember(_go("/verify"), key)
 
+    async def replace(self, request: Request) -> Response:
+        """The user means it: the other account of the provider takes the first one's place."""
+        session = self._session(request)
+        waiting, session.replacing = session.replacing, ""
+        if waiting:
+            session.note = await self._verified(session, waiting, replace=True)
+        return _go("/verify")
+
     async def disconnect(self, request: Request) -> Response:
         session = self._session(request)
         name = await _field(request, "connection")
@@ -118,12 +127,19 @@ class DemoApp:
         if session.authorization:
             return _page(pages.sign_in(PEOPLE, waiting=True))
         note, session.note = session.note, None
-        return _page(pages.result(session.email, note)) if note else _go("/")
+        if note is None:
+            return _go("/")
+        return _page(pages.result(session.email, note, replaceable=bool(session.replacing)))
 
-    async def _verified(self, session: Session, authorization: str) -> pages.Note:
+    async def _verified(
+        self, session: Session, authorization: str, *, replace: bool = False
+    ) -> pages.Note:
         try:
-            done = await self.valet.verify(session.token, authorization)
+            done = await self.valet.verify(session.token, authorization, replace=replace)
         except Problem as problem:
+            if problem.code == "different_account":
+                session.replacing = authorization
+                return ("This is another account", problem.detail.partition(":")[0] + ".", False)
             return (problem.title, problem.detail, False)
         lacks = ", ".join(done.get("missing_scopes", ()))
         detail = f"Some tools stay off: you did not allow {lacks}." if lacks else ""
@@ -142,7 +158,12 @@ class DemoApp:
 
 def build(app: DemoApp, origin: str) -> Starlette:
     """The ASGI application, served at `origin`."""
-    ends = {"/sign-in": app.enter, "/sign-out": app.leave, "/disconnect": app.disconnect}
+    ends = {
+        "/sign-in": app.enter,
+        "/sign-out": app.leave,
+        "/disconnect": app.disconnect,
+        "/replace": app.replace,
+    }
     return Starlette(
         routes=[
             Route("/", app.home),

@@ -103,10 +103,15 @@ password.</p>
     )
 
 
-def result(person: str, note: Note) -> str:
+def result(person: str, note: Note, *, replaceable: bool = False) -> str:
     """What became of a consent."""
-    more = '<p><a class="button main" href="/">Back to your connections</a></p>'
-    return page("Connecting", _note(note) + more, person)
+    back = '<a class="button main" href="/">Back to your connections</a>'
+    swap = (
+        '<form method="post" action="/replace"><button>Use this account instead</button></form>'
+        if replaceable
+        else ""
+    )
+    return page("Connecting", f'{_note(note)}<div class="choices">{back}{swap}</div>', person)
 
 
 def page(headline: str, content: str, person: str = "") -> str:

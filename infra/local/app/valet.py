@@ -30,14 +30,17 @@ class Valet:
     async def instance(self, token: str) -> dict[str, Any]:
         return await self._call(token, "POST", "/instances", {"config": self.config})
 
-    async def verify(self, token: str, authorization: str) -> dict[str, Any]:
-        return await self._call(token, "POST", f"/authorizations/{quote(authorization, '')}/verify")
+    async def verify(
+        self, token: str, authorization: str, *, replace: bool = False
+    ) -> dict[str, Any]:
+        path = f"/authorizations/{quote(authorization, '')}/verify"
+        return await self._call(token, "POST", path, {"replace_account": True} if replace else None)
 
     async def disconnect(self, token: str, connection: str) -> dict[str, Any]:
         return await self._call(token, "DELETE", f"/connections/{quote(connection, '')}")
 
     async def _call(
-        self, token: str, verb: str, path: str, body: dict[str, str] | None = None
+        self, token: str, verb: str, path: str, body: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         headers = {"authorization": f"Bearer {token}"}
         try:
