@@ -32,7 +32,7 @@ test: env-all ## every test, end to end included; the local stack is left as it 
 	@$(STACK) run -- $(PYTHON) -m pytest tests $(ARGS)
 
 unit: env ## the tests that need no stack: seconds
-	@$(PYTHON) -m pytest tests/unit tests/functions tests/infra $(ARGS)
+	@$(PYTHON) -m pytest tests/unit tests/functions tests/adapters tests/infra -m "not emulator" $(ARGS)
 
 e2e: env-all ## the end-to-end tests, on the local stack
 	@$(STACK) run -- $(PYTHON) -m pytest tests/e2e $(ARGS)

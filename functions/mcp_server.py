@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging import correlation_paths
 
+from valet.errors import ValetError
 from valet.mcp.server import McpServer
-from valet.mcp.transport import HttpRequest, HttpResponse, authorization_refused, not_found
+from valet.mcp.transport import (
+    HttpRequest,
+    HttpResponse,
+    authorization_refused,
+    not_found,
+    unavailable,
+)
 from valet.native.toolbox import CallRecord, InstanceToolbox
 from valet.wiring import ledger, provider_http, sessions, tickets, tokens
 
@@ -53,7 +60,11 @@ def respond(event: dict[str, Any]) -> HttpResponse:
         return refused
     if "authorization" in request.headers:
         return authorization_refused()
-    session = sessions().open(event["pathParameters"]["key"])
+    try:
+        session = sessions().open(event["pathParameters"]["key"])
+    except ValetError as error:
+        logger.error("no session", code=error.code)
+        return unavailable(str(error))
     if session is None:
         return not_found()
     toolbox = InstanceToolbox(session, tokens(), tickets(), ledger(), provider_http(), _audit)

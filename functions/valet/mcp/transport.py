@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from valet.mcp import jsonrpc
-from valet.mcp.errors import INVALID_REQUEST, PARSE_ERROR, ProtocolError
+from valet.mcp.errors import INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, ProtocolError
 from valet.mcp.headers import accepts_json, is_json
 
 if TYPE_CHECKING:
@@ -68,6 +68,11 @@ def authorization_refused() -> HttpResponse:
     return _refusal(
         400, INVALID_REQUEST, "This URL is the credential: send no Authorization header with it"
     )
+
+
+def unavailable(reason: str) -> HttpResponse:
+    """The answer when the key could not be looked at; it says nothing about the key."""
+    return answer(503, jsonrpc.error(None, ProtocolError(INTERNAL_ERROR, reason)))
 
 
 def refuse_early(request: HttpRequest, allowed_origins: frozenset[str]) -> HttpResponse | None:
