@@ -1,4 +1,4 @@
-"""/connect, /oauth/callback, /authorizations, /connections: users grant access and take it back."""
+"""/connect, /oauth/callback, /authorizations, /connections: users grant access or take it back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from valet.http import (
 from valet.models import AccountStatus
 from valet.native.readiness import missing_scopes
 from valet.native.vault import SealBroken
-from valet.native.verification import WrongUser
+from valet.native.verification import DifferentAccount, WrongUser
 from valet.pages import connect_page, problem_page
 from valet.settings import settings
 from valet.wiring import (
@@ -32,6 +32,7 @@ from valet.wiring import (
     consent,
     disconnect,
     endpoint,
+    erase,
     grants,
     verification,
 )
@@ -82,6 +83,10 @@ def verify(request: Request) -> Response:
     except WrongUser as refused:
         logger.warning("authorization rejected", reason="wrong_user", connection=refused.connection)
         raise
+    except DifferentAccount:
+        if request.caller == "jwt":
+            raise
+        raise DifferentAccount(None, None) from None  # the addresses are for the user's eyes
     return json_response(account_view(account, configs().all()))
 
 
@@ -100,6 +105,12 @@ def delete_connection(request: Request) -> Response:
     return json_response(
         {"connection": ended.connection, "status": "DISCONNECTED", "revoked": ended.revoked}
     )
+
+
+def delete_user(request: Request) -> Response:
+    erased = erase().erase(request.user_key)
+    logger.info("user erased", user=request.user_key, counts=erased.counts)
+    return json_response({"erased": erased.counts, "revoked": erased.revoked})
 
 
 def account_view(account: Account, declared: Sequence[McpConfig]) -> dict[str, Any]:
@@ -147,6 +158,7 @@ ROUTES = {
     "GET /connect/{ticket}": Route("none", connect),
     "POST /connect/{ticket}/{connection}": Route("none", start),
     "GET /oauth/callback/{connection}": Route("none", callback),
+    "DELETE /users/{user}": Route("iam", delete_user),
 } | {
     f"{method} {prefix}{path}": Route(caller, answer)
     for caller, prefix in FOR_ONE_USER

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from valet.connectors.models import OAuthProvider
+    from valet.native.events import Event
 
 
 class Clock:
@@ -88,6 +89,11 @@ class MemoryTable:
                 key=lambda k: k.sk,
             )
             return [copy.deepcopy(self.items[key]) for key in keys]
+
+    def keys_of_user(self, user: str) -> list[Key]:
+        with self._lock:
+            self.requests.append("keys_of_user")
+            return [key for key, item in self.items.items() if item.get("user") == user]
 
     def write(self, write: Write) -> None:
         self._let_rivals_act()
@@ -209,6 +215,16 @@ class FakeVault:
 
 
 @dataclass
+class FakeEvents:
+    """`valet.native.events.Events`, kept in order."""
+
+    told: list[Event] = field(default_factory=list)
+
+    def publish(self, event: Event) -> None:
+        self.told.append(event)
+
+
+@dataclass
 class FakeOAuthClients:
     """`valet.native.provider.OAuthClients`."""
 
@@ -242,6 +258,7 @@ class FakeTokenEndpoint:
     default: Answer | None = None
     calls: list[dict[str, str]] = field(default_factory=list)
     revoke_fails_with: BaseException | None = None
+    users: dict[str, dict[str, Any]] = field(default_factory=dict)  # by access token
 
     def exchange(
         self,
@@ -283,6 +300,10 @@ class FakeTokenEndpoint:
         )
         if self.revoke_fails_with:
             raise self.revoke_fails_with
+
+    def userinfo(self, provider: OAuthProvider, *, token: Secret) -> Mapping[str, Any]:
+        self.calls.append({"grant": "userinfo", "provider": provider.name, "token": token.reveal()})
+        return self.users.get(token.reveal(), {})
 
     def _answer(self, **call: str) -> TokenGrant:
         self.calls.append(call)

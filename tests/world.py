@@ -9,7 +9,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.fakes import Clock, FakeOAuthClients, FakeTokenEndpoint, FakeVault, MemoryTable, key_ring
+from tests.fakes import (
+    Clock,
+    FakeEvents,
+    FakeOAuthClients,
+    FakeTokenEndpoint,
+    FakeVault,
+    MemoryTable,
+    key_ring,
+)
 from valet.errors import ValetError
 from valet.models import (
     Account,
@@ -28,6 +36,7 @@ from valet.native.configs import Configs
 from valet.native.consent import Consent, Started
 from valet.native.disconnect import Disconnect
 from valet.native.endpoint import Endpoint
+from valet.native.erase import Erase
 from valet.native.grants import Grants
 from valet.native.instances import Instances
 from valet.native.ledger import Ledger
@@ -69,11 +78,14 @@ class World:
     def __post_init__(self) -> None:
         self.endpoint = Endpoint(self.table)
         self.configs = Configs(self.table, self.now)
-        self.accounts = Accounts(self.table, self.now)
+        self.events = FakeEvents()
+        self.accounts = Accounts(self.table, self.events, self.now)
         self.grants = Grants(self.accounts, self.vault)
         self.tickets = Tickets(self.table, self.endpoint, self.now)
         self.url_keys = UrlKeys(lambda: self.ring)
-        self.instances = Instances(self.table, self.configs, self.url_keys, self.endpoint, self.now)
+        self.instances = Instances(
+            self.table, self.configs, self.url_keys, self.endpoint, self.events, self.now
+        )
         self.sessions = Sessions(self.table, self.configs, self.accounts, self.url_keys, self.now)
         self.consent = Consent(
             self.table,
@@ -109,6 +121,15 @@ class World:
         )
         self.disconnect = Disconnect(
             self.accounts, self.grants, self.configs, self.clients, self.provider
+        )
+        self.erase = Erase(
+            self.table,
+            self.accounts,
+            self.grants,
+            self.configs,
+            self.clients,
+            self.provider,
+            self.events,
         )
         self.ledger = Ledger(self.table, self.now)
 

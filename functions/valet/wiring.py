@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import httpx
 
     from valet.adapters.dynamodb import DynamoTable
+    from valet.adapters.eventbridge import EventBridge
     from valet.adapters.kms_vault import KmsVault
     from valet.adapters.provider_http import HttpxProvider
     from valet.adapters.secrets_manager import JsonSecret, SecretOAuthClients
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from valet.native.consent import Consent
     from valet.native.disconnect import Disconnect
     from valet.native.endpoint import Endpoint
+    from valet.native.erase import Erase
+    from valet.native.events import LazyEvents
     from valet.native.grants import Grants
     from valet.native.instances import Instances
     from valet.native.ledger import Ledger
@@ -50,6 +53,20 @@ def endpoint() -> Endpoint:
 
 
 @cache
+def events() -> LazyEvents:
+    from valet.native.events import LazyEvents
+
+    return LazyEvents(_event_bridge)
+
+
+@cache
+def _event_bridge() -> EventBridge:
+    from valet.adapters.eventbridge import EventBridge
+
+    return EventBridge(_aws("events"))
+
+
+@cache
 def configs() -> Configs:
     from valet.native.configs import Configs
 
@@ -60,7 +77,7 @@ def configs() -> Configs:
 def accounts() -> Accounts:
     from valet.native.accounts import Accounts
 
-    return Accounts(table())
+    return Accounts(table(), events())
 
 
 @cache
@@ -82,7 +99,7 @@ def url_keys() -> UrlKeys:
 def instances() -> Instances:
     from valet.native.instances import Instances
 
-    return Instances(table(), configs(), url_keys(), endpoint())
+    return Instances(table(), configs(), url_keys(), endpoint(), events())
 
 
 @cache
@@ -142,6 +159,15 @@ def disconnect() -> Disconnect:
     from valet.native.disconnect import Disconnect
 
     return Disconnect(accounts(), grants(), configs(), oauth_clients(), token_endpoint())
+
+
+@cache
+def erase() -> Erase:
+    from valet.native.erase import Erase
+
+    return Erase(
+        table(), accounts(), grants(), configs(), oauth_clients(), token_endpoint(), events()
+    )
 
 
 @cache

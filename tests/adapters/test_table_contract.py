@@ -377,3 +377,16 @@ def test_a_batch_that_stays_unread_is_busy() -> None:
     with pytest.raises(Busy):
         table.get_many([KEY])
     assert client.calls == 4
+
+
+def test_what_carries_a_user_is_found_by_the_user_and_nothing_else_is(
+    table: Table, key: Key
+) -> None:
+    user = uuid.uuid4().hex
+    mine = [beside(key, "a"), Key(f"Q#{user}", "b")]
+    for owned in mine:
+        table.write(Put(item(owned, user=user)))
+    table.write(Put(item(beside(key, "c"), user=f"{user}x")))
+    table.write(Put(item(beside(key, "d"))))
+    assert sorted(table.keys_of_user(user), key=repr) == sorted(mine, key=repr)
+    assert table.keys_of_user(uuid.uuid4().hex) == []

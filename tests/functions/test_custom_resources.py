@@ -56,7 +56,7 @@ class CloudFormation:
 
 
 @pytest.fixture
-def cloudformation(bundle: Bundle) -> Iterator[CloudFormation]:
+def cloudformation(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudFormation]:
     class Presigned(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
@@ -70,6 +70,7 @@ def cloudformation(bundle: Bundle) -> Iterator[CloudFormation]:
             """Quiet."""
 
     server = HTTPServer(("127.0.0.1", 0), Presigned)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
     stack = CloudFormation(bundle, f"http://127.0.0.1:{server.server_port}/presigned?X-Amz-Sig=s")
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

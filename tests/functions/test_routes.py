@@ -76,6 +76,7 @@ CASES: dict[str, Case] = {
     "GET /connect/{ticket}": opened,
     "POST /connect/{ticket}/{connection}": started,
     "GET /oauth/callback/{connection}": returned,
+    "DELETE /users/{user}": nothing,
 } | {
     route.replace("{}", prefix): case
     for route, case in FOR_ALICE.items()

@@ -25,6 +25,12 @@ READ_SECRET = {"secretsmanager:GetSecretValue"}
 
 type Grant = tuple[set[str], set[str], dict[str, set[str]]]  # actions, resources, conditions
 
+PUBLISH: Grant = (
+    {"events:PutEvents"},
+    {"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"},
+    {"events:source": {"mcp-valet"}},
+)
+
 MATRIX: dict[str, list[Grant]] = {
     "create_config": [
         (
@@ -50,6 +56,7 @@ MATRIX: dict[str, list[Grant]] = {
         ),
         (WRITES, {"Table"}, {"dynamodb:LeadingKeys": {"OWNER#*", "INSTANCE#*", "TICKET#*"}}),
         (READ_SECRET, {"UrlKeys"}, {}),
+        PUBLISH,
     ],
     "oauth_callback": [
         (
@@ -64,6 +71,8 @@ MATRIX: dict[str, list[Grant]] = {
                     "STATE#*",
                     "AUTHORIZATION#*",
                     "GRANT#*",
+                    "OWNER#*",
+                    "CALL#*",
                 }
             },
         ),
@@ -72,8 +81,15 @@ MATRIX: dict[str, list[Grant]] = {
             {"Table"},
             {"dynamodb:LeadingKeys": {"TICKET#*", "STATE#*", "AUTHORIZATION#*", "GRANT#*"}},
         ),
+        (
+            {"dynamodb:DeleteItem"},
+            {"Table"},
+            {"dynamodb:LeadingKeys": {"OWNER#*", "INSTANCE#*", "CALL#*"}},
+        ),
+        ({"dynamodb:Query"}, {"${Table.Arn}/index/ByUser"}, {}),
         (SEAL_AND_OPEN, {"VaultKey"}, {"kms:EncryptionContext:service": {"mcp-valet"}}),
         (READ_SECRET, {"OAuthClients"}, {}),
+        PUBLISH,
     ],
     "mcp_server": [
         (
@@ -104,6 +120,7 @@ MATRIX: dict[str, list[Grant]] = {
             },
         ),
         (READ_SECRET, {"UrlKeys", "OAuthClients"}, {}),
+        PUBLISH,
     ],
 }
 
@@ -111,7 +128,10 @@ MATRIX: dict[str, list[Grant]] = {
 def _grant(statement: dict[str, Any]) -> Grant:
     assert set(statement) <= {"Sid", "Effect", "Action", "Resource", "Condition"}
     assert statement["Effect"] == "Allow"
-    named = {resource["Fn::GetAtt"][0] for resource in listed(statement["Resource"])}
+    named = {
+        resource.get("Fn::Sub") or resource["Fn::GetAtt"][0]
+        for resource in listed(statement["Resource"])
+    }
     conditions = {
         key: set(listed(values))
         for operands in statement.get("Condition", {}).values()
@@ -129,9 +149,15 @@ def test_a_function_may_do_exactly_this(function: str) -> None:
 def test_conditions_are_of_the_kind_that_narrows(function: str) -> None:
     """ForAllValues on leading keys, and equality on the encryption context."""
     for statement in statements(function):
+        if "/index/" in json.dumps(statement["Resource"]):
+            continue  # keyed by the user alone; it projects keys and nothing else
         operators = set(statement.get("Condition", {}))
         kind = listed(statement["Action"])[0].split(":")[0]
-        expected = {"dynamodb": {"ForAllValues:StringLike"}, "kms": {"StringEquals"}}
+        expected = {
+            "dynamodb": {"ForAllValues:StringLike"},
+            "kms": {"StringEquals"},
+            "events": {"StringEquals"},
+        }
         assert operators == expected.get(kind, set())
 
 

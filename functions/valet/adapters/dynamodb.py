@@ -82,6 +82,17 @@ class DynamoTable:
         )
         return [_item(raw) for page in pages for raw in page["Items"]]
 
+    def keys_of_user(self, user: str) -> list[Key]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            IndexName="ByUser",
+            KeyConditionExpression="#user = :user",
+            ExpressionAttributeNames={"#user": "user"},
+            ExpressionAttributeValues={":user": {"S": user}},
+        )
+        items = [_item(raw) for page in pages for raw in page["Items"]]
+        return [Key(item["pk"], item["sk"]) for item in items]
+
     def write(self, write: Write) -> None:
         operation, arguments = self._arguments(write)
         call = getattr(

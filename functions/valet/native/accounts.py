@@ -13,6 +13,7 @@ from valet.errors import Busy, NotFound
 from valet.models import Account, AccountStatus, Connection, UserKey
 from valet.native import keys
 from valet.native.clock import Clock, epoch, from_epoch, utc_now
+from valet.native.events import Event, Events, EventType
 from valet.native.table import ConditionFailed, Is, Item, Table, Update, when
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ RACES = 5  # attempts against other writers of the same account
 @dataclass(frozen=True, slots=True)
 class Accounts:
     table: Table
+    events: Events
     now: Clock = utc_now
 
     def get(self, user: UserKey, connection: Connection) -> Account:
@@ -45,6 +47,21 @@ class Accounts:
             name: self.from_item(stored.get(name), user, connection)
             for name, connection in connections.items()
         }
+
+    def announce(self, before: Account, status: AccountStatus) -> None:
+        """Tell of a change of status, once the write that made it holds."""
+        if before.status is status:
+            return
+        self.events.publish(
+            Event(
+                EventType.ACCOUNT_STATUS_CHANGED,
+                before.user,
+                connection=before.connection,
+                connector=before.connector,
+                status=status.value,
+                previous_status=before.status.value,
+            )
+        )
 
     def mark_expired(self, before: Account) -> Update:
         """The write that ends a grant the provider refused, for a transaction of the caller's."""
@@ -88,6 +105,7 @@ class Accounts:
                 )
             except ConditionFailed:
                 continue
+            self.announce(before, AccountStatus.DISCONNECTED)
             return before
         raise Busy("this connection is being changed by others: try again")
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from valet.connectors.catalog import load_connector
 from valet.errors import BadRequest, Busy, Conflict, Gone
-from valet.models import UserKey
+from valet.models import AccountStatus, Connection, UserKey
 from valet.native import keys
 from valet.native.accounts import RACES, Accounts
 from valet.native.clock import Clock, epoch, utc_now
@@ -140,6 +140,7 @@ class Callbacks:
             "expires_at": epoch(expires_at),
             "ttl": epoch(expires_at + _KEPT_AFTER),
         }
+        before = self.accounts.get(user, Connection(connection, record["connector"], ""))
         for _ in range(RACES):
             try:
                 self.table.transact(
@@ -151,6 +152,8 @@ class Callbacks:
             except ConditionFailed:
                 self._refuse_used(record, state)
                 continue
+            if before.status is not AccountStatus.ACTIVE:
+                self.accounts.announce(before, AccountStatus.PENDING_VERIFICATION)
             return Returned(connection, cookie_name(state), authorization_id=authorization_id)
         raise Busy("this consent is being changed by others: reload this page to try again")
 

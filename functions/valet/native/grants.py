@@ -38,9 +38,11 @@ class Grants:
         for _ in range(RACES):
             before = self.accounts.get(user, connection)
             try:
-                return self._write(before, tokens, scopes, either(*_seen(before)))
+                account = self._write(before, tokens, scopes, either(*_seen(before)))
             except ConditionFailed:
                 continue
+            self.accounts.announce(before, AccountStatus.ACTIVE)
+            return account
         raise Busy("this connection is being changed by others: try again")
 
     def refreshed(self, before: Account, tokens: TokenSet, scopes: frozenset[str]) -> Account:

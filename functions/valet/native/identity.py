@@ -1,8 +1,11 @@
-"""Whose provider account a grant is for, by its id_token.
+"""Whose provider account a grant is for: by its id_token, or by the provider's userinfo.
 
-The token comes straight from the token endpoint over TLS, so its signature need not be checked
+The id_token comes straight from the token endpoint over TLS, so its signature need not be checked
 (OpenID Connect Core §3.1.3.7 point 6); its claims are. The e-mail address is shown to its user and
 never used as a key: addresses change hands.
+
+A provider that offers neither pins nobody: there a reconnect with another account replaces the
+grant without a question, since nothing tells the two apart.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from valet.errors import ProviderFailure
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from valet.connectors.models import OAuthProvider
+    from valet.connectors.models import OAuthProvider, Userinfo
     from valet.native.provider import TokenGrant
 
 
@@ -46,3 +49,21 @@ def identify(
         )
     email = claims.get("email")
     return claims["sub"], email if isinstance(email, str) else None
+
+
+def named_by(userinfo: Userinfo, answer: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The subject and e-mail address in a userinfo answer.
+
+    Raises:
+        ProviderFailure: it names nobody; a grant of nobody's could not be told from another's.
+    """
+    subject = answer.get(userinfo.subject)
+    if type(subject) is int:  # GitHub's ids are numbers
+        subject = str(subject)
+    if not isinstance(subject, str) or not subject:
+        raise ProviderFailure(
+            "the provider does not say whose account this is: connect again from your app",
+            code="identity_unknown",
+        )
+    email = answer.get(userinfo.email) if userinfo.email else None
+    return subject, email if isinstance(email, str) else None

@@ -16,6 +16,7 @@ from valet.errors import BadRequest, Busy, Conflict, NotFound
 from valet.models import InstanceId, McpInstance, UserKey
 from valet.native import keys
 from valet.native.clock import Clock, epoch, from_epoch, utc_now
+from valet.native.events import Event, Events, EventType
 from valet.native.table import (
     Absent,
     ConditionFailed,
@@ -44,6 +45,7 @@ class Instances:
     configs: Configs
     url_keys: UrlKeys
     endpoint: Endpoint
+    events: Events
     now: Clock = utc_now
 
     def ensure(self, config_name: str, user: UserKey) -> McpInstance:
@@ -111,6 +113,7 @@ class Instances:
             )
         except ConditionFailed:
             raise _no_instance() from None
+        self._tell(EventType.URL_REVOKED, instance)
 
     def rotate(self, instance_id: str, user: UserKey, grace: timedelta) -> McpInstance:
         """A new URL; the old one dies at once, or after `grace` (at most 24 h).
@@ -136,6 +139,7 @@ class Instances:
                         "generation": rotated.generation,
                         "key_id": rotated.key_id,
                         "grace_generation": instance.generation,
+                        "grace_key_id": instance.key_id,
                         "grace_until": epoch(self.now() + grace),
                     },
                     when=when(Is("generation", instance.generation)),
@@ -146,14 +150,23 @@ class Instances:
                 "this URL was just rotated: GET /instances/{id} shows the new one",
                 code="rotated_concurrently",
             ) from None
+        self._tell(EventType.URL_ROTATED, instance)
         return rotated
+
+    def _tell(self, kind: EventType, instance: McpInstance) -> None:
+        self.events.publish(
+            Event(kind, instance.user, instance=instance.id, config=instance.config)
+        )
 
 
 def lives(item: Item, key: UrlKey, now: int) -> bool:
     """Whether a signed key's generation is this instance's, or still within its grace."""
-    if key.generation == item["generation"]:
-        return bool(key.key_id == item["key_id"])
-    return bool(key.generation == item.get("grace_generation") and now < item["grace_until"])
+    # With its own key each: one that has leaked and left must not sign for URLs of another.
+    signed = (key.generation, key.key_id)
+    if signed == (item["generation"], item["key_id"]):
+        return True
+    in_grace = signed == (item.get("grace_generation"), item.get("grace_key_id"))
+    return in_grace and bool(now < item["grace_until"])
 
 
 def _no_instance() -> NotFound:

@@ -75,5 +75,9 @@ def lease(user: UserKey, connection_name: str) -> Key:
     return Key(grants_partition(user), f"LEASE#{connection_name}")
 
 
+def calls_partition(user: UserKey) -> str:
+    return f"CALL#{user}"
+
+
 def call(user: UserKey, fingerprint: str) -> Key:
-    return Key(f"CALL#{user}", fingerprint)
+    return Key(calls_partition(user), fingerprint)

@@ -131,6 +131,13 @@ class Table(Protocol):
         """All items of a partition in the order of their sort keys."""
         ...
 
+    def keys_of_user(self, user: str) -> list[Key]:
+        """The keys of all items that carry the attribute `user`; just written ones may be missing.
+
+        By an index, which follows the table within moments: for clearing up, not for deciding.
+        """
+        ...
+
     def write(self, write: Write) -> None:
         """One write.
 

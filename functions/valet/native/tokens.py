@@ -73,6 +73,7 @@ class Tokens:
     now: Clock = utc_now
     pause: Callable[[float], None] = field(default=time.sleep)
     elapsed: Callable[[], float] = field(default=time.monotonic)
+    lease: timedelta = LEASE
 
     def usable(
         self, account: Account, connection: Connection, *, refused: bool = False
@@ -125,7 +126,7 @@ class Tokens:
                     keys.lease(account.user, account.connection),
                     set={
                         "holder": lease,
-                        "until": epoch(now + LEASE),
+                        "until": epoch(now + self.lease),
                         "ttl": epoch(now + timedelta(hours=1)),
                     },
                     when=either((Absent(),), (Below("until", epoch(now)),)),
@@ -211,6 +212,7 @@ class Tokens:
             if newer.version == account.version and newer.status is AccountStatus.ACTIVE:
                 raise Busy("the grant is being renewed: try again in a few seconds") from None
             return self._open(newer), newer
+        self.accounts.announce(account, AccountStatus.EXPIRED)
         raise NotConnected(account.connection, _EXPIRED)
 
     def _release(self, account: Account, lease: str) -> None:

@@ -21,10 +21,12 @@ from valet.models import Account, AccountStatus, Connection, Secret, TokenSet, U
 from valet.native import keys
 from valet.native.clock import Clock, epoch, utc_now
 from valet.native.consent import callback_url
-from valet.native.identity import identify
+from valet.native.events import Event, EventType
+from valet.native.identity import identify, named_by
 from valet.native.provider import (
     InvalidClient,
     InvalidGrant,
+    OAuthClient,
     OAuthClients,
     TokenEndpoint,
     TokenGrant,
@@ -141,7 +143,17 @@ class Verification:
             )
         except ConditionFailed:
             return  # it was over already; what the caller is told does not change
-        self.accounts.expect_no_more(UserKey(record["user"]), record["connection"])
+        user = UserKey(record["user"])
+        self.accounts.expect_no_more(user, record["connection"])
+        self.accounts.events.publish(
+            Event(
+                EventType.AUTHORIZATION_REJECTED,
+                user,
+                connection=record["connection"],
+                connector=record["connector"],
+                reason="wrong_user",
+            )
+        )
 
     def _claim(self, digest: str, record: Item) -> None:
         if record["expires_at"] <= epoch(self.now()):
@@ -223,7 +235,7 @@ class Verification:
         parked = json.loads(self.vault.open(record["sealed"], owner))
         provider = load_connector(connection.connector).provider
         client_id, grant = self._redeem(connection, provider, parked)
-        subject, email = identify(provider, client_id, grant, parked["nonce"], epoch(self.now()))
+        subject, email = self._whose(provider, client_id, grant, parked["nonce"])
         # A repeated consent may come without a refresh token: then the one we have goes on.
         kept = old.refresh_token if old and subject and old.subject == subject else None
         refresh_token = grant.refresh_token or kept
@@ -243,20 +255,29 @@ class Verification:
         asked = frozenset(record["scopes"])
         return _Consent(tokens, asked if grant.scopes is None else grant.scopes)
 
+    def _whose(
+        self, provider: OAuthProvider, client_id: str, grant: TokenGrant, nonce: str
+    ) -> tuple[str | None, str | None]:
+        if provider.userinfo:
+            answer = self.token_endpoint.userinfo(provider, token=grant.access_token)
+            return named_by(provider.userinfo, answer)
+        return identify(provider, client_id, grant, nonce, epoch(self.now()))
+
     def _redeem(
         self, connection: Connection, provider: OAuthProvider, parked: Mapping[str, str]
     ) -> tuple[str, TokenGrant]:
         client = self.clients.get(connection.oauth_client)
         try:
-            return client.client_id, self.token_endpoint.exchange(
-                provider,
-                client,
-                code=Secret(parked["code"]),
-                verifier=Secret(parked["verifier"]),
-                redirect_uri=callback_url(self.endpoint, connection.name),
-            )
+            try:
+                return client.client_id, self._exchange_code(client, connection, provider, parked)
+            except InvalidClient:
+                # The operator may just have replaced the client's secret: look past the cache. Who
+                # was not let in has redeemed nothing, so the code is as good as before.
+                fresh = self.clients.get(connection.oauth_client, fresh=True)
+                if fresh == client:
+                    raise
+                return fresh.client_id, self._exchange_code(fresh, connection, provider, parked)
         except InvalidClient:
-            self.clients.get(connection.oauth_client, fresh=True)  # for the user's next attempt
             raise Misconfigured(
                 f"the provider does not accept the OAuth client {connection.oauth_client!r}: "
                 "an operator has to replace it",
@@ -267,3 +288,18 @@ class Verification:
                 "the provider did not accept this consent: connect again from your app",
                 code="code_refused",
             ) from None
+
+    def _exchange_code(
+        self,
+        client: OAuthClient,
+        connection: Connection,
+        provider: OAuthProvider,
+        parked: Mapping[str, str],
+    ) -> TokenGrant:
+        return self.token_endpoint.exchange(
+            provider,
+            client,
+            code=Secret(parked["code"]),
+            verifier=Secret(parked["verifier"]),
+            redirect_uri=callback_url(self.endpoint, connection.name),
+        )

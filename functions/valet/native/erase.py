@@ -1,0 +1,113 @@
+"""Forgetting a user: everything that is kept about them, and their grants at the providers.
+
+What is gone after it: tokens, accounts, leases, instances (their URLs stop answering), connect
+links, consents under way, and the record of calls. What stays: log lines, which know the user by
+hash only, until their retention ends, and the table's backups within the recovery window.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from valet.connectors.catalog import load_connector
+from valet.errors import ValetError
+from valet.native import keys
+from valet.native.events import Event, Events, EventType
+from valet.native.table import Delete, Key, Table
+
+if TYPE_CHECKING:
+    from valet.models import Account, Connection, Secret, UserKey
+    from valet.native.accounts import Accounts
+    from valet.native.configs import Configs
+    from valet.native.grants import Grants
+    from valet.native.provider import OAuthClients, TokenEndpoint
+
+_KINDS = {
+    "ACCOUNT": "accounts",
+    "LEASE": "leases",
+    "INSTANCE": "instances",
+    "TICKET": "links",
+    "STATE": "consents",
+    "AUTHORIZATION": "consents",
+    "CALL": "calls",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was erased, by kind, and at which providers the grant was taken back too."""
+
+    counts: dict[str, int]
+    revoked: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Erase:
+    table: Table
+    accounts: Accounts
+    grants: Grants
+    configs: Configs
+    clients: OAuthClients
+    token_endpoint: TokenEndpoint
+    events: Events
+
+    def erase(self, user: UserKey) -> Erased:
+        """Forget a user; doing it again finds what is left, which may be nothing.
+
+        The tokens go first, here, whatever the providers answer afterwards.
+        """
+        connections = self.configs.connections()
+        tokens = self._tokens_by_provider(user, connections)
+        counts: Counter[str] = Counter(dict.fromkeys(_KINDS.values(), 0))
+        for key in self._keys(user):
+            self.table.write(Delete(key))
+            kind = _KINDS.get(key.sk.partition("#")[0]) or _KINDS.get(key.pk.partition("#")[0])
+            if kind:
+                counts[kind] += 1
+        revoked = [name for name, held in tokens.items() if self._revoke(*held)]
+        self.events.publish(Event(EventType.USER_ERASED, user))
+        return Erased(dict(counts), sorted(revoked))
+
+    def _keys(self, user: UserKey) -> list[Key]:
+        own = [
+            Key(item["pk"], item["sk"])
+            for partition in (
+                keys.grants_partition(user),
+                keys.owned_partition(user),
+                keys.calls_partition(user),
+            )
+            for item in self.table.query(partition)
+        ]
+        return [*own, *self.table.keys_of_user(user)]
+
+    def _tokens_by_provider(
+        self, user: UserKey, connections: dict[str, Connection]
+    ) -> dict[str, tuple[Connection, Secret]]:
+        """One token a provider is enough: revoking it takes back the user's whole grant there."""
+        found: dict[str, tuple[Connection, Secret]] = {}
+        for name, account in self.accounts.of(user, connections).items():
+            token = self._token(account)
+            if token:
+                issuer = load_connector(account.connector).provider.name
+                found.setdefault(issuer, (connections[name], token))
+        return found
+
+    def _token(self, account: Account) -> Secret | None:
+        if not account.sealed:
+            return None
+        try:
+            tokens = self.grants.open(account)
+        except ValetError:
+            return None
+        return tokens.refresh_token or tokens.access_token
+
+    def _revoke(self, connection: Connection, token: Secret) -> bool:
+        provider = load_connector(connection.connector).provider
+        try:
+            client = self.clients.get(connection.oauth_client)
+            self.token_endpoint.revoke(provider, client, token=token)
+        except ValetError:
+            return False
+        return True
