@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from aws_lambda_powertools import Logger
 
@@ -21,6 +22,9 @@ logger = Logger()
 FAILED_PREFIX = "failed-"  # the id of what was never made; its Delete has nothing to do
 _REPLY_SECONDS = 10.0
 _MAX_REASON = 1000  # bytes: CloudFormation takes an answer of 4,096, and shows 1,024 of a reason
+# Whoever may invoke the function names the URL, so it is held to where CloudFormation's are: S3.
+_ON_AWS = re.compile(r"https://([a-z0-9-]+\.)+amazonaws\.(com|com\.cn|eu)/[!-~]*")
+_ON_THIS_MACHINE = re.compile(r"http://(?:localhost|127\.0\.0\.1)(:\d+)/[!-~]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,13 @@ def answer(event: Mapping[str, Any], context: LambdaContext, action: Action) -> 
     """Run `action` and tell CloudFormation how it went.
 
     CloudFormation waits for this reply (up to the resource's ServiceTimeout) and repeats the event
-    if the function fails, so nothing may be raised before it is sent.
+    if the function fails, so nothing may be raised before it is sent; but a request that wants its
+    reply sent elsewhere is none of CloudFormation's, and nothing is done for it.
+
+    Raises:
+        ValueError: the request's ResponseURL is not one of CloudFormation's.
     """
+    _check_reply_url(event["ResponseURL"])
     request = _read(event)
     fallback = request.physical_id or f"{FAILED_PREFIX}{event['RequestId']}"
     try:
@@ -99,10 +108,15 @@ def _public(error: Exception) -> str:
     return str(error) if isinstance(error, ValetError) else type(error).__name__
 
 
+def _check_reply_url(url: str) -> None:
+    local = _ON_THIS_MACHINE.fullmatch(url)
+    # On the local stack, CloudFormation is where the functions find the rest of AWS.
+    emulated = local and os.environ.get("AWS_ENDPOINT_URL") == f"http://127.0.0.1{local[1]}"
+    if not emulated and not _ON_AWS.fullmatch(url):
+        raise ValueError("ResponseURL is not a web address of CloudFormation's")
+
+
 def _reply(event: Mapping[str, Any], status: str, done: Provisioned, reason: str) -> None:
-    url = event["ResponseURL"]
-    if urlsplit(url).scheme not in ("https", "http"):
-        raise ValueError("ResponseURL is not a web address")
     body = json.dumps(
         {
             "Status": status,
@@ -116,6 +130,8 @@ def _reply(event: Mapping[str, Any], status: str, done: Provisioned, reason: str
         ensure_ascii=False,
     ).encode()
     # The presigned URL is signed for an empty Content-Type.
-    reply = urllib.request.Request(url, body, {"Content-Type": ""}, method="PUT")  # noqa: S310  # checked above
+    headers = {"Content-Type": ""}
+    # Both lines are safe by _check_reply_url; a PUT is not redirected.
+    reply = urllib.request.Request(event["ResponseURL"], body, headers, method="PUT")  # noqa: S310
     with urllib.request.urlopen(reply, timeout=_REPLY_SECONDS):  # noqa: S310
         return
