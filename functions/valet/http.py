@@ -76,8 +76,10 @@ class Request:
 
     @property
     def cookies(self) -> dict[str, str]:
+        """By name. Only what browsers trim themselves is trimmed: a name that begins with another
+        space is not held to its `__Host-` prefix by them, so any host of the domain may set it."""
         pairs = (cookie.partition("=") for cookie in self.event.get("cookies", []))
-        return {name.strip(): value for name, _, value in pairs}
+        return {name.strip(" \t"): value for name, _, value in pairs}
 
     @property
     def body(self) -> bytes:
@@ -195,12 +197,23 @@ def http_handler(routes: Mapping[str, Route], refuse: Refuse = problem) -> Handl
             response = route.answer(request)
         except ValetError as error:
             response = refuse(request, error)
-            logger.info("refused", route=route_key, status=response.status, code=error.code)
+            logger.info(
+                "refused", route=route_key, status=response.status, code=error.code, **_who(request)
+            )
         else:
-            logger.info("answered", route=route_key, status=response.status)
+            logger.info("answered", route=route_key, status=response.status, **_who(request))
         return response.to_event()
 
     return handler
+
+
+def _who(request: Request) -> dict[str, str]:
+    """For the audit: which user a request was about, and which service named them."""
+    about = {"user": user_key(request.user)} if request.user is not None else {}
+    if request.caller != "iam":
+        return about
+    principal = request.event["requestContext"]["authorizer"]["iam"]
+    return about | {"actor": str(principal.get("userArn"))}
 
 
 def _identify(event: Mapping[str, Any], caller: Caller) -> UserId | None:
@@ -215,8 +228,10 @@ def _identify(event: Mapping[str, Any], caller: Caller) -> UserId | None:
 
 
 def _claimed(claims: Mapping[str, Any]) -> UserId:
-    # An ID token is for the frontend's eyes, not for APIs; Cognito tells them apart by this claim.
-    if claims.get("token_use", "access") != "access":
+    # An ID token is for the frontend's eyes, not for APIs, and API Gateway cannot tell: Cognito
+    # says it in token_use, Keycloak in typ; at_hash is no access token's (OIDC Core §3.1.3.6).
+    not_for_apis = claims.get("typ") in ("ID", "Refresh") or "at_hash" in claims
+    if not_for_apis or claims.get("token_use", "access") != "access":
         raise Forbidden("send the access token, not the ID token")
     name = settings().user_claim
     if name.startswith("email") and str(claims.get("email_verified")).lower() != "true":
