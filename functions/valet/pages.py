@@ -127,8 +127,9 @@ def _page(
                 f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action {targets}; "
                 "base-uri 'none'; frame-ancestors 'none'"
             ),
-            # Same origin only, so that the form's own post still says where it came from.
-            "referrer-policy": "same-origin",
+            # A form's own post has to say where it came from. A page without one may stand at a
+            # callback's URL, whose code and state go nowhere.
+            "referrer-policy": "same-origin" if form_targets else "no-referrer",
             "strict-transport-security": "max-age=31536000",
             "x-frame-options": "DENY",
         },
