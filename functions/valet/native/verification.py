@@ -266,40 +266,30 @@ class Verification:
     def _redeem(
         self, connection: Connection, provider: OAuthProvider, parked: Mapping[str, str]
     ) -> tuple[str, TokenGrant]:
-        client = self.clients.get(connection.oauth_client)
-        try:
+        refused: OAuthClient | None = None
+        for fresh in (False, True):
+            # The second time past the cache: the operator may just have replaced the secret. Who
+            # was not let in has redeemed nothing, so the code is as good as before.
+            client = self.clients.get(connection.oauth_client, fresh=fresh)
+            if client == refused:
+                break
             try:
-                return client.client_id, self._exchange_code(client, connection, provider, parked)
+                return client.client_id, self.token_endpoint.exchange(
+                    provider,
+                    client,
+                    code=Secret(parked["code"]),
+                    verifier=Secret(parked["verifier"]),
+                    redirect_uri=callback_url(self.endpoint, connection.name),
+                )
             except InvalidClient:
-                # The operator may just have replaced the client's secret: look past the cache. Who
-                # was not let in has redeemed nothing, so the code is as good as before.
-                fresh = self.clients.get(connection.oauth_client, fresh=True)
-                if fresh == client:
-                    raise
-                return fresh.client_id, self._exchange_code(fresh, connection, provider, parked)
-        except InvalidClient:
-            raise Misconfigured(
-                f"the provider does not accept the OAuth client {connection.oauth_client!r}: "
-                "an operator has to replace it",
-                code="invalid_client",
-            ) from None
-        except InvalidGrant:
-            raise ProviderFailure(
-                "the provider did not accept this consent: connect again from your app",
-                code="code_refused",
-            ) from None
-
-    def _exchange_code(
-        self,
-        client: OAuthClient,
-        connection: Connection,
-        provider: OAuthProvider,
-        parked: Mapping[str, str],
-    ) -> TokenGrant:
-        return self.token_endpoint.exchange(
-            provider,
-            client,
-            code=Secret(parked["code"]),
-            verifier=Secret(parked["verifier"]),
-            redirect_uri=callback_url(self.endpoint, connection.name),
+                refused = client
+            except InvalidGrant:
+                raise ProviderFailure(
+                    "the provider did not accept this consent: connect again from your app",
+                    code="code_refused",
+                ) from None
+        raise Misconfigured(
+            f"the provider does not accept the OAuth client {connection.oauth_client!r}: "
+            "an operator has to replace it",
+            code="invalid_client",
         )
