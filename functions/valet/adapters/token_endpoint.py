@@ -1,4 +1,4 @@
-"""A provider's token and revocation endpoints over httpx (RFC 6749, RFC 7009).
+"""A provider's token, revocation and userinfo endpoints over httpx (RFC 6749, RFC 7009).
 
 Never follows a redirect, never repeats a request, and passes none of the provider's prose on.
 An answer is small, uncompressed JSON that comes within seconds, or it is none.
@@ -34,8 +34,12 @@ if TYPE_CHECKING:
 TIMEOUT = httpx.Timeout(8.0, connect=2.0)
 _MAX_BODY = 256 * 1024
 _MAX_SECONDS = 10.0  # for the whole answer: the refresh lease must outlive a drip of bytes
+_HEADERS = {
+    "accept": "application/json",
+    "accept-encoding": "identity",
+    "user-agent": "mcp-valet",  # some APIs refuse requests without one
+}
 _TOKEN = re.compile(r"[\x21-\x7e]+")  # RFC 6749 A.12 without the space: it enters a header
-_DEFAULT_EXPIRES_IN = 3600
 _MAX_EXPIRES_IN = 86_400 * 365
 
 
@@ -84,9 +88,19 @@ class HttpxTokenEndpoint:
             if status >= 500 or status == 429:
                 raise _unavailable()
 
+    def userinfo(self, provider: OAuthProvider, *, token: Secret) -> Mapping[str, Any]:
+        if provider.userinfo is None:
+            return {}
+        headers = {**_HEADERS, "authorization": f"Bearer {token.reveal()}"}
+        status, body = self._send("GET", provider.userinfo.url, headers, None)
+        if status == 429 or status >= 500:
+            raise _unavailable()
+        return body if status == 200 else {}
+
     def _grant(
         self, provider: OAuthProvider, client: OAuthClient, form: dict[str, str]
     ) -> TokenGrant:
+        form = {**provider.token_params, **form}
         status, body = self._post(provider, client, provider.token_url, form)
         if status == 429 or status >= 500:
             raise _unavailable()
@@ -98,21 +112,29 @@ class HttpxTokenEndpoint:
             raise InvalidClient("the provider does not accept our OAuth client")
         if error is not None or status != 200:
             raise ProviderFailure("the provider refused the request: connect again from your app")
-        return _parse(body)
+        return _parse(body, provider.lifetime_seconds)
 
     def _post(
         self, provider: OAuthProvider, client: OAuthClient, url: str, form: dict[str, str]
     ) -> tuple[int, Mapping[str, Any]]:
-        headers = {"accept": "application/json", "accept-encoding": "identity"}
+        headers = dict(_HEADERS)
         secret = client.client_secret.reveal()
-        if provider.client_auth == "client_secret_basic":
-            pair = f"{quote(client.client_id, safe='')}:{quote(secret, safe='')}"  # RFC 6749 §2.3.1
-            headers["authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
-        else:
-            form = {**form, "client_id": client.client_id, "client_secret": secret}
+        match provider.client_auth:
+            case "client_secret_basic":  # RFC 6749 §2.3.1
+                pair = f"{quote(client.client_id, safe='')}:{quote(secret, safe='')}"
+                headers["authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+            case "client_secret_post":
+                form = {**form, "client_id": client.client_id, "client_secret": secret}
+            case "none":  # RFC 6749 §3.2.1: a public client names itself, PKCE proves the rest
+                form = {**form, "client_id": client.client_id}
+        return self._send("POST", url, headers, form)
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
+    ) -> tuple[int, Mapping[str, Any]]:
         # Built without the client, whose cookies one user's answer would set for the next user.
         request = httpx.Request(
-            "POST",
+            method,
             self._url(url),
             data=form,
             headers=headers,
@@ -147,7 +169,7 @@ def _json(body: bytes) -> Mapping[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _parse(body: Mapping[str, Any]) -> TokenGrant:
+def _parse(body: Mapping[str, Any], lifetime: int) -> TokenGrant:
     access_token, refresh_token = body.get("access_token"), body.get("refresh_token")
     if not isinstance(access_token, str) or not _TOKEN.fullmatch(access_token):
         raise ProviderFailure("the provider's answer carries no token: connect again from your app")
@@ -159,18 +181,18 @@ def _parse(body: Mapping[str, Any]) -> TokenGrant:
         refresh_token=Secret(refresh_token)
         if isinstance(refresh_token, str) and refresh_token
         else None,
-        expires_in=_seconds(body.get("expires_in")),
+        expires_in=_seconds(body.get("expires_in"), lifetime),
         scopes=frozenset(scope.split()) if isinstance(scope, str) else None,
         claims=_claims(body.get("id_token")),
     )
 
 
-def _seconds(value: object) -> int:
+def _seconds(value: object, default: int) -> int:
     try:
         seconds = int(value)  # type: ignore[call-overload]  # anything else is caught below
     except (TypeError, ValueError, OverflowError):
-        return _DEFAULT_EXPIRES_IN
-    return seconds if 0 < seconds <= _MAX_EXPIRES_IN else _DEFAULT_EXPIRES_IN
+        return default
+    return seconds if 0 < seconds <= _MAX_EXPIRES_IN else default
 
 
 def _claims(id_token: object) -> Mapping[str, Any] | None:

@@ -4,13 +4,17 @@ A folder holds `connector.json` (facts, shared schemas and shapes) and `tools.js
 only where a result needs code. In the data, `"@x"` stands for the shared fragment `x`,
 `{"@": "x", …}` for the same with additions, and a trailing `!` on an argument or a result's
 field says that it is required.
+
+Connectors come with the package and from nowhere else: no setting and no table names a place to
+load one from, because a connector says where tokens are sent.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -19,11 +23,11 @@ from valet.connectors.models import (
     Connector,
     ErrorRules,
     FanOut,
-    OAuthProvider,
     Recover,
     RequestTemplate,
     Tool,
 )
+from valet.connectors.oauth_facts import read_provider
 from valet.errors import UnknownName
 
 _HERE = Path(__file__).parent
@@ -31,32 +35,65 @@ _HERE = Path(__file__).parent
 View = Callable[..., Any]
 
 
+_added: dict[str, Connector] = {}
+
+
 def connector_names() -> list[str]:
     """All connectors, in alphabetical order."""
-    return sorted(path.parent.name for path in _HERE.glob("*/connector.json"))
+    return sorted([*_packaged(), *_added])
 
 
-@cache
 def load_connector(name: str) -> Connector:
     """The connector of that name; only its own files are read.
 
     Raises:
         UnknownName: there is no such connector.
+        Misconfigured: its provider's facts are wrong.
     """
-    # The name is compared with the folders before it enters a path.
-    if name not in connector_names():
-        raise UnknownName("connector", name, connector_names())
-    facts = _read(f"{name}/connector.json")
-    provider = _read(f"providers/{facts['provider']}.json")
-    reader = _Reader(name, facts, provider)
-    tools = [reader.tool(data) for data in _read(f"{name}/tools.json")]
+    return _added.get(name) or _load(name)
+
+
+@contextmanager
+def added(connector: Connector) -> Iterator[None]:
+    """Have one more connector in this process while this lasts: how tests bring theirs."""
+    if connector.name in connector_names():
+        raise ValueError(f"there is a connector {connector.name!r} already")
+    _added[connector.name] = connector
+    try:
+        yield
+    finally:
+        del _added[connector.name]
+
+
+def read_connector(folder: Path, providers: Path) -> Connector:
+    """The connector in a folder, named after it.
+
+    Raises:
+        Misconfigured: its provider's facts are wrong.
+    """
+    facts = _read(folder / "connector.json")
+    data = _read(providers / f"{facts['provider']}.json")
+    reader = _Reader(folder.name, facts, data)
+    tools = [reader.tool(entry) for entry in _read(folder / "tools.json")]
     return Connector(
-        name=name,
+        name=folder.name,
         title=facts["title"],
-        provider=_provider(provider),
+        provider=read_provider(data),
         hosts=tuple(facts["hosts"]),
         tools={tool.name: tool for tool in tools},
     )
+
+
+def _packaged() -> list[str]:
+    return [path.parent.name for path in _HERE.glob("*/connector.json")]
+
+
+@cache
+def _load(name: str) -> Connector:
+    # The name is compared with the folders before it enters a path.
+    if name not in _packaged():
+        raise UnknownName("connector", name, connector_names())
+    return read_connector(_HERE / name, _HERE / "providers")
 
 
 @cache
@@ -66,13 +103,8 @@ def load_view(connector: str, name: str) -> View:
     return cast("View", module.VIEWS[name])
 
 
-def _read(path: str) -> Any:
-    return json.loads((_HERE / path).read_text(encoding="utf-8"))
-
-
-def _provider(data: Mapping[str, Any]) -> OAuthProvider:
-    facts = {key: value for key, value in data.items() if key != "errors"}
-    return OAuthProvider(**facts | {"base_scopes": tuple(facts["base_scopes"])})
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 class _Reader:
@@ -81,10 +113,10 @@ class _Reader:
     def __init__(self, name: str, facts: Mapping[str, Any], provider: Mapping[str, Any]) -> None:
         self._name = name
         self._host = facts["hosts"][0]
-        self._scope_prefix = provider["scope_prefix"]
-        self._fragments = facts["fragments"]
-        rules = provider["errors"]
-        self._errors = ErrorRules(tuple(rules["reasons_at"]), rules["codes"])
+        self._scope_prefix = provider.get("scope_prefix", "")
+        self._fragments = facts.get("fragments", {})
+        rules = provider.get("errors", {})
+        self._errors = ErrorRules(tuple(rules.get("reasons_at", ())), rules.get("codes", {}))
 
     def tool(self, data: Mapping[str, Any]) -> Tool:
         schema = self._input(data["input"])

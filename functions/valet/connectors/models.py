@@ -12,23 +12,40 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Userinfo:
+    """Where a provider without id_tokens says whose grant it is, and under which names."""
+
+    url: str
+    subject: str
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OAuthProvider:
-    """How a user grants access at the provider; `name` is also the default OAuth client's."""
+    """How a user grants access at the provider; `name` is also the default OAuth client's.
+
+    What the types cannot forbid is refused when the data is read: see `oauth_facts`.
+    """
 
     name: str
     issuer: str
     authorize_url: str
     token_url: str
-    revoke_url: str
+    revoke_url: str  # empty: it has none
     scope_prefix: str
     base_scopes: tuple[str, ...]
     authorize_params: Mapping[str, str]
     pkce: Literal["S256"]
-    client_auth: Literal["client_secret_post", "client_secret_basic"]
+    client_auth: Literal["client_secret_post", "client_secret_basic", "none"]
     iss_parameter: Literal["required", "optional"]  # RFC 9207
     id_token: bool
     offline: bool  # a grant must come with a refresh token
     rotates_refresh_tokens: bool
+    userinfo: Userinfo | None = (
+        None  # neither this nor an id_token: whose grant it is stays unknown
+    )
+    token_params: Mapping[str, str] = field(default_factory=dict)  # with each exchange and refresh
+    lifetime_seconds: int = 3600  # of an access token whose answer names none
 
 
 @dataclass(frozen=True, slots=True)
