@@ -1,0 +1,99 @@
+"""Fixtures of the end-to-end tests: the deployed stack over HTTP, with nothing replaced."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.e2e.api import Api
+from tests.e2e.consent import CALENDAR, GMAIL
+from tests.e2e.deployed import APP, PROVIDER, Deployment, read_outputs
+from tests.e2e.google import Google
+from tests.e2e.people import User, sign_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Loopback only, and the search for leaks after everything that could leak."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.allow_hosts(["127.0.0.1"]))
+    items.sort(key=lambda item: item.path == _HERE / "test_leaks.py")
+
+
+@pytest.fixture(scope="session")
+def deployment() -> Deployment:
+    outputs = read_outputs()
+    places = [outputs["ApiUrl"], PROVIDER, APP] if outputs else []
+    if outputs is None or not all(map(_answers, places)):
+        pytest.fail("the local stack is not up: run `make e2e` or `make up`", pytrace=False)
+    return Deployment(outputs)
+
+
+def _answers(url: str) -> bool:
+    try:
+        httpx.get(url, timeout=5, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def api(deployment: Deployment) -> Iterator[Api]:
+    api = Api(deployment.api)
+    yield api
+    api.http.close()
+
+
+@pytest.fixture(scope="session")
+def google(deployment: Deployment) -> Iterator[Google]:
+    assert deployment
+    google = Google()
+    yield google
+    google.close()
+
+
+@pytest.fixture
+def new_user(deployment: Deployment, api: Api) -> Callable[[], User]:
+    return lambda: sign_up(deployment, api)
+
+
+@pytest.fixture
+def user(new_user: Callable[[], User]) -> User:
+    return new_user()
+
+
+@pytest.fixture
+def other(new_user: Callable[[], User]) -> User:
+    return new_user()
+
+
+@pytest.fixture
+def new_config(api: Api) -> Iterator[Callable[..., str]]:
+    """Makes a config of its own name; it is gone after the test, as it widens what is asked."""
+    made: list[str] = []
+
+    def make(gmail: list[str] | None = None, calendar: list[str] | None = None) -> str:
+        name = f"e2e-{uuid.uuid4().hex[:12]}"
+        chosen: list[dict[str, Any]] = [
+            {"connection": connection, "tools": tools}
+            for connection, tools in ((GMAIL, gmail), (CALENDAR, calendar))
+            if tools
+        ]
+        answer = api.as_service("PUT", f"/configs/{name}", {"connections": chosen})
+        assert answer.status_code == 200, answer.text
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        assert api.as_service("DELETE", f"/configs/{name}").status_code in (204, 404)

@@ -1,0 +1,235 @@
+"""What each function's role may do and may not, tried with the role's own credentials.
+
+A function of ours is deployed under each role and hands its credentials out, as one that was taken
+over would; what the attacker then does with them is up to IAM alone.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import uuid
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.e2e import canaries
+from tests.e2e.consent import connect
+from tests.e2e.deployed import Credentials, Deployment, aws
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.people import User
+
+_TAKEN_OVER = """
+import os
+
+def handler(event, context):
+    return [os.environ["AWS_" + name] for name in
+            ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")]
+"""
+_ROLES = {
+    "create_config": "CreateConfigFunction",
+    "ensure_instance": "EnsureInstanceFunction",
+    "oauth_callback": "OAuthCallbackFunction",
+    "mcp_server": "McpServerFunction",
+}
+_CONTEXT = {"service": "mcp-valet", "purpose": "tokens"}
+
+
+@dataclass(frozen=True)
+class Loot:
+    """What an attacker would want, and a way to it as each role."""
+
+    deployment: Deployment
+    credentials: dict[str, Credentials]
+    victim: User
+
+    def tries(self, role: str, deed: str) -> str:
+        """Whether IAM lets a role do a deed."""
+        try:
+            _DEEDS[deed](self, self.credentials[role])
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "AccessDeniedException":
+                raise
+            return "denied"
+        return "allowed"
+
+    def item(self, who: Credentials, operation: str, pk: str) -> None:
+        """Read, write or delete an item that stands for all of its partition's kind."""
+        table, key = aws("dynamodb", who), {"pk": {"S": pk}, "sk": {"S": "e2e-attack"}}
+        common: dict[str, Any] = {"TableName": self.deployment.table}
+        match operation:
+            case "read":
+                table.get_item(**common, Key=key)
+            case "query":
+                table.query(
+                    **common,
+                    KeyConditionExpression="pk = :pk",
+                    ExpressionAttributeValues={":pk": {"S": pk}},
+                )
+            case "write":
+                table.put_item(**common, Item=key)
+                aws("dynamodb").delete_item(**common, Key=key)
+            case "scan":
+                table.scan(**common)
+
+    def secret(self, who: Credentials, logical_id: str) -> None:
+        arn = self.deployment.resources[logical_id]
+        aws("secretsmanager", who).get_secret_value(SecretId=arn)
+
+    def seal(self, who: Credentials, **context: str) -> None:
+        key = self.deployment.resources["VaultKey"]
+        aws("kms", who).generate_data_key(
+            KeyId=key, KeySpec="AES_256", EncryptionContext=_CONTEXT | context
+        )
+
+    def open(self, who: Credentials, **context: str) -> None:
+        key, named = self.deployment.resources["VaultKey"], _CONTEXT | context
+        sealed = aws("kms").generate_data_key(KeyId=key, KeySpec="AES_256", EncryptionContext=named)
+        aws("kms", who).decrypt(
+            CiphertextBlob=sealed["CiphertextBlob"], KeyId=key, EncryptionContext=named
+        )
+
+
+def _partition(operation: str, prefix: str) -> Callable[[Loot, Credentials], None]:
+    def deed(loot: Loot, who: Credentials) -> None:
+        exact = prefix in ("CONFIG", "CONNECTION", "ENDPOINT")
+        loot.item(who, operation, prefix if exact else f"{prefix}#{loot.victim.key}")
+
+    return deed
+
+
+_PARTITIONS = [
+    *("CONFIG", "CONNECTION", "ENDPOINT", "OWNER", "INSTANCE"),
+    *("TICKET", "STATE", "AUTHORIZATION", "GRANT", "CALL"),
+]
+_DEEDS: dict[str, Callable[[Loot, Credentials], None]] = {
+    **{
+        f"{how} {where}": _partition(how, where)
+        for how in ("read", "query", "write")
+        for where in _PARTITIONS
+    },
+    "scan": lambda loot, who: loot.item(who, "scan", ""),
+    "URL keys": lambda loot, who: loot.secret(who, "UrlKeys"),
+    "OAuth clients": lambda loot, who: loot.secret(who, "OAuthClients"),
+    "seal tokens": lambda loot, who: loot.seal(who),
+    "open tokens": lambda loot, who: loot.open(who),
+    "open codes": lambda loot, who: loot.open(who, purpose="authorization"),
+    "open what is not ours": lambda loot, who: loot.open(who, service="another"),
+}
+_SHARED = ["CONFIG", "CONNECTION", "ENDPOINT"]
+
+
+def _all(verbs: tuple[str, ...], partitions: list[str]) -> set[str]:
+    return {f"{verb} {partition}" for verb in verbs for partition in partitions}
+
+
+# The README's table, deed by deed; whatever is not here has to be denied.
+_MAY: dict[str, set[str]] = {
+    "create_config": _all(("read", "query", "write"), _SHARED),
+    "ensure_instance": _all(("read", "query"), [*_SHARED, "OWNER", "INSTANCE", "GRANT"])
+    | _all(("write",), ["OWNER", "INSTANCE", "TICKET"])
+    | {"URL keys"},
+    "oauth_callback": _all(
+        ("read", "query"), [*_SHARED, "TICKET", "STATE", "AUTHORIZATION", "GRANT"]
+    )
+    | _all(("write",), ["TICKET", "STATE", "AUTHORIZATION", "GRANT"])
+    | {"OAuth clients", "seal tokens", "open tokens", "open codes"},
+    "mcp_server": _all(("read", "query"), [*_SHARED, "INSTANCE", "GRANT", "CALL"])
+    | _all(("write",), ["INSTANCE", "TICKET", "GRANT", "CALL"])
+    | {"URL keys", "OAuth clients", "seal tokens", "open tokens"},
+}
+
+
+def _take_over(deployment: Deployment, function: str) -> Credentials:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as package:
+        package.writestr("attack.py", _TAKEN_OVER)
+    client, name = aws("lambda"), f"e2e-attack-{uuid.uuid4().hex[:12]}"
+    client.create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Handler="attack.handler",
+        Role=deployment.role_arn(function),
+        Code={"ZipFile": archive.getvalue()},
+    )
+    try:
+        return Credentials(*_invoked(client, name))
+    finally:
+        client.delete_function(FunctionName=name)
+
+
+def _invoked(client: Any, name: str) -> list[str]:
+    """A new function is pending for a while."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            found: list[str] = json.loads(client.invoke(FunctionName=name)["Payload"].read())
+        except client.exceptions.ResourceConflictException:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+            continue
+        canaries.remember("AWS credentials", *found[1:])
+        return found
+
+
+@pytest.fixture(scope="module")
+def taken_over(deployment: Deployment) -> dict[str, Credentials]:
+    return {role: _take_over(deployment, function) for role, function in _ROLES.items()}
+
+
+@pytest.fixture
+def loot(deployment: Deployment, taken_over: dict[str, Credentials], user: User) -> Loot:
+    connect(user)
+    return Loot(deployment, taken_over, user)
+
+
+@pytest.mark.parametrize("role", _ROLES)
+def test_a_role_may_do_what_its_row_says_and_nothing_else(role: str, loot: Loot) -> None:
+    got = {deed: loot.tries(role, deed) for deed in _DEEDS}
+    assert got == {deed: "allowed" if deed in _MAY[role] else "denied" for deed in _DEEDS}
+
+
+def test_a_role_cannot_reach_beyond_its_partition_by_naming_an_allowed_one_too(
+    loot: Loot,
+) -> None:
+    ensure = aws("dynamodb", loot.credentials["ensure_instance"])
+    table, sk = loot.deployment.table, {"S": "e2e-attack"}
+    allowed, wanted = f"OWNER#{loot.victim.key}", f"GRANT#{loot.victim.key}"
+    puts = [
+        {"Put": {"TableName": table, "Item": {"pk": {"S": pk}, "sk": sk}}}
+        for pk in (allowed, wanted)
+    ]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        ensure.transact_write_items(TransactItems=puts)
+    create = aws("dynamodb", loot.credentials["create_config"])
+    keys = [{"pk": {"S": pk}, "sk": sk} for pk in ("CONFIG", wanted)]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        create.batch_get_item(RequestItems={table: {"Keys": keys}})
+    assert loot.victim.connections()["MY_GMAIL"]["status"] == "ACTIVE"
+
+
+@pytest.mark.parametrize("role", _ROLES)
+def test_a_role_has_no_power_over_the_account(role: str, loot: Loot) -> None:
+    who = loot.credentials[role]
+    arn = loot.deployment.function_arn("McpServerFunction")
+    deeds: list[Callable[[], Any]] = [
+        lambda: aws("iam", who).create_user(UserName="e2e-attack"),
+        lambda: aws("lambda", who).get_function(FunctionName=arn),
+        lambda: aws("lambda", who).invoke(FunctionName=arn, Payload=b"{}"),
+        lambda: aws("lambda", who).update_function_configuration(FunctionName=arn, Timeout=1),
+        lambda: aws("cognito-idp", who).list_users(
+            UserPoolId=loot.deployment.outputs["UserPoolId"]
+        ),
+        lambda: aws("kms", who).schedule_key_deletion(KeyId=loot.deployment.resources["VaultKey"]),
+        lambda: aws("dynamodb", who).delete_table(TableName=loot.deployment.table),
+    ]
+    for deed in deeds:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            deed()

@@ -1,0 +1,61 @@
+"""MCP over the wire: the official client, and single messages for what it would not send."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from mcp import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import httpx
+
+    from tests.e2e.api import Api
+
+
+def with_client[T](url: str, use: Callable[[Client], Awaitable[T]], mode: str = "auto") -> T:
+    async def run() -> T:
+        async with Client(url, mode=mode) as client:
+            return await use(client)
+
+    return asyncio.run(run())
+
+
+def list_tools(url: str, mode: str = "auto") -> list[str]:
+    async def use(client: Client) -> list[str]:
+        return [tool.name for tool in (await client.list_tools()).tools]
+
+    return with_client(url, use, mode)
+
+
+def call(url: str, tool: str, arguments: dict[str, Any] | None = None, mode: str = "auto") -> Any:
+    async def use(client: Client) -> Any:
+        return await client.call_tool(tool, arguments or {})
+
+    return with_client(url, use, mode)
+
+
+def text(result: Any) -> str:
+    return str(result.content[0].text)
+
+
+def post(api: Api, url: str, method: str, params: dict[str, Any] | None = None) -> httpx.Response:
+    """One message of a client that keeps no session."""
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}
+    return api.send("POST", url.removeprefix(api.url), body)
+
+
+def post_call(api: Api, url: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    answer = post(api, url, "tools/call", {"name": tool, "arguments": arguments})
+    assert answer.status_code == 200, answer.text
+    result: dict[str, Any] = answer.json()["result"]
+    return result
+
+
+def at_once[T](times: int, act: Callable[[], T], lanes: int = 20) -> list[T]:
+    """The same thing in parallel; each lane costs the emulator a cold start."""
+    with ThreadPoolExecutor(min(times, lanes)) as pool:
+        return [future.result() for future in [pool.submit(act) for _ in range(times)]]
