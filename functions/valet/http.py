@@ -197,19 +197,21 @@ def http_handler(routes: Mapping[str, Route], refuse: Refuse = problem) -> Handl
             response = route.answer(request)
         except ValetError as error:
             response = refuse(request, error)
-            logger.info(
-                "refused", route=route_key, status=response.status, code=error.code, **_who(request)
-            )
+            about = {"route": route_key, "status": response.status, "code": error.code}
+            logger.info("refused", extra=about | _who(request))
         else:
-            logger.info("answered", route=route_key, status=response.status, **_who(request))
+            about = {"route": route_key, "status": response.status}
+            logger.info("answered", extra=about | _who(request))
         return response.to_event()
 
     return handler
 
 
-def _who(request: Request) -> dict[str, str]:
+def _who(request: Request) -> dict[str, object]:
     """For the audit: which user a request was about, and which service named them."""
-    about = {"user": user_key(request.user)} if request.user is not None else {}
+    about: dict[str, object] = {}
+    if request.user is not None:
+        about["user"] = user_key(request.user)
     if request.caller != "iam":
         return about
     principal = request.event["requestContext"]["authorizer"]["iam"]
