@@ -86,6 +86,10 @@ class Callbacks:
         return self._park(record, state, browser, code)
 
     def _check(self, record: Item, connection: str, browser: str) -> None:
+        # First: the browser that comes back a second time has no cookie any more, and is not
+        # another one. Whoever knows the state learns nothing by it but that it is over.
+        if record["status"] != "NEW":
+            raise _used()
         if not hmac.compare_digest(keys.digest(browser), record["browser"]):
             raise BadRequest(
                 "this consent was started in another browser: open the connect link from your app "
@@ -94,8 +98,6 @@ class Callbacks:
             )
         if record["connection"] != connection:
             raise _not_ours()
-        if record["status"] != "NEW":
-            raise _used()
         if record["expires_at"] <= epoch(self.now()):
             raise Gone(
                 "the consent took too long: go back to your app and connect again",
