@@ -6,6 +6,7 @@ is refused, so a late answer can never undo a newer one.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from valet.models import Account, AccountStatus, Connection, UserKey
 from valet.native import keys
 from valet.native.clock import Clock, epoch, from_epoch, utc_now
 from valet.native.events import Event, Events, EventType
-from valet.native.table import ConditionFailed, Is, Item, Table, Update, when
+from valet.native.table import Above, ConditionFailed, Is, Item, Table, Update, when
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -76,7 +77,11 @@ class Accounts:
         return Update(keys.account(user, connection), set={"pending_until": epoch(until)})
 
     def expect_no_more(self, user: UserKey, connection: str) -> None:
-        self.table.write(Update(keys.account(user, connection), remove=["pending_until"]))
+        waiting = when(Above("pending_until", 0))  # else an erased user's account would come back
+        with suppress(ConditionFailed):
+            self.table.write(
+                Update(keys.account(user, connection), remove=["pending_until"], when=waiting)
+            )
 
     def disconnect(self, user: UserKey, connection: Connection) -> Account:
         """Erase the tokens and refuse their use from now on; returns the account as it was.

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from valet.connectors.catalog import load_connector
 from valet.errors import ValetError
+from valet.models import InstanceId
 from valet.native import keys
 from valet.native.events import Event, Events, EventType
-from valet.native.table import Delete, Key, Table
+from valet.native.table import Delete, Item, Key, Table
 
 if TYPE_CHECKING:
     from valet.models import Account, Connection, Secret, UserKey
@@ -71,16 +72,17 @@ class Erase:
         return Erased(dict(counts), sorted(revoked))
 
     def _keys(self, user: UserKey) -> list[Key]:
-        own = [
-            Key(item["pk"], item["sk"])
-            for partition in (
-                keys.grants_partition(user),
-                keys.owned_partition(user),
-                keys.calls_partition(user),
-            )
-            for item in self.table.query(partition)
+        owned = self.table.query(keys.owned_partition(user))
+        found = [
+            *_keys_of(self.table.query(keys.grants_partition(user))),
+            # By their owner's own list, not by the index, which may not have the newest yet: with
+            # its pointer gone nobody could find such an instance again, and its URL would live.
+            *(keys.instance(InstanceId(pointer["id"])) for pointer in owned),
+            *_keys_of(owned),
+            *_keys_of(self.table.query(keys.calls_partition(user))),
+            *self.table.keys_of_user(user),
         ]
-        return [*own, *self.table.keys_of_user(user)]
+        return list(dict.fromkeys(found))
 
     def _tokens_by_provider(
         self, user: UserKey, connections: dict[str, Connection]
@@ -111,3 +113,7 @@ class Erase:
         except ValetError:
             return False
         return True
+
+
+def _keys_of(items: list[Item]) -> list[Key]:
+    return [Key(item["pk"], item["sk"]) for item in items]

@@ -32,13 +32,26 @@ class Grants:
         return _load(self.vault.open(sealed, _owner(account, "authorization")))
 
     def connect(
-        self, user: UserKey, connection: Connection, tokens: TokenSet, scopes: frozenset[str]
+        self,
+        user: UserKey,
+        connection: Connection,
+        tokens: TokenSet,
+        scopes: frozenset[str],
+        done: Update,
     ) -> Account:
-        """Store a new grant, in place of whatever was there. The latest consent wins."""
+        """Store a new grant, in place of whatever was there. The latest consent wins.
+
+        `done` ends the authorization in the same transaction: one that was erased meanwhile
+        connects nobody.
+
+        Raises:
+            Busy: others kept changing the account, or the authorization is no more.
+        """
         for _ in range(RACES):
             before = self.accounts.get(user, connection)
+            write, account = self._made(before, tokens, scopes, either(*_seen(before)))
             try:
-                account = self._write(before, tokens, scopes, either(*_seen(before)))
+                self.accounts.table.transact(write, done)
             except ConditionFailed:
                 continue
             self.accounts.announce(before, AccountStatus.ACTIVE)
@@ -56,30 +69,31 @@ class Grants:
         """
         alive = (Is("version", before.version), Is("status", AccountStatus.ACTIVE))
         marked = (Is("version", before.version), Is("status", AccountStatus.EXPIRED))
-        return self._write(before, tokens, scopes, either(alive, marked))
+        write, account = self._made(before, tokens, scopes, either(alive, marked))
+        self.accounts.table.write(write)
+        return account
 
-    def _write(
+    def _made(
         self, before: Account, tokens: TokenSet, scopes: frozenset[str], condition: When
-    ) -> Account:
+    ) -> tuple[Update, Account]:
+        """The write that stores tokens on top of an account, and the account that it makes."""
         sealed = self.vault.seal(_dump(tokens), _owner(before))
         now = self.accounts.now().replace(microsecond=0)
-        self.accounts.table.write(
-            Update(
-                keys.account(before.user, before.connection),
-                set={
-                    "connector": before.connector,
-                    "status": AccountStatus.ACTIVE.value,
-                    "scopes": sorted(scopes),
-                    "sealed": sealed,
-                    "token_expires_at": epoch(tokens.expires_at),
-                    "version": before.version + 1,
-                    "updated_at": epoch(now),
-                },
-                remove=["pending_until"],
-                when=condition,
-            )
+        write = Update(
+            keys.account(before.user, before.connection),
+            set={
+                "connector": before.connector,
+                "status": AccountStatus.ACTIVE.value,
+                "scopes": sorted(scopes),
+                "sealed": sealed,
+                "token_expires_at": epoch(tokens.expires_at),
+                "version": before.version + 1,
+                "updated_at": epoch(now),
+            },
+            remove=["pending_until"],
+            when=condition,
         )
-        return Account(
+        return write, Account(
             user=before.user,
             connection=before.connection,
             connector=before.connector,

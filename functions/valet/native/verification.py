@@ -11,9 +11,10 @@ has confirmed that they mean it: else a slip at the account chooser would swap t
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from valet.connectors.catalog import load_connector
 from valet.errors import Conflict, Forbidden, Gone, Misconfigured, NotFound, ProviderFailure
@@ -121,15 +122,14 @@ class Verification:
             raise WrongUser(record["connection"])
         self._claim(digest, record)
         try:
-            account = self._finish(digest, record, user, replace_account=replace_account)
+            return self._finish(digest, record, user, replace_account=replace_account)
         except DifferentAccount:
             raise
         except Exception:
-            self._end(digest, "FAILED")
+            with suppress(ConditionFailed):
+                self.table.write(self._from_exchanging(digest, status="FAILED"))
             self.accounts.expect_no_more(user, record["connection"])
             raise
-        self._end(digest, "DONE")
-        return account
 
     def _reject(self, digest: str, record: Item) -> None:
         try:
@@ -184,8 +184,11 @@ class Verification:
         """The state that this attempt may leave: the one it was read in, if it is one to leave."""
         return record["status"] if record["status"] in _WAITING else _WAITING[0]
 
-    def _end(self, digest: str, status: str) -> None:
-        self.table.write(Update(keys.authorization(digest), set={"status": status}))
+    @staticmethod
+    def _from_exchanging(digest: str, **values: Any) -> Update:
+        """Only from there: an authorization that was erased meanwhile does not come back."""
+        key = keys.authorization(digest)
+        return Update(key, set=values, when=when(Is("status", "EXCHANGING")))
 
     def _finish(
         self, digest: str, record: Item, user: UserKey, *, replace_account: bool
@@ -208,7 +211,8 @@ class Verification:
         if old and old.subject != consent.tokens.subject and not replace_account:
             self._hold(digest, before, consent)
             raise DifferentAccount(old.email, consent.tokens.email)
-        return self.grants.connect(user, connection, consent.tokens, consent.scopes)
+        done = self._from_exchanging(digest, status="DONE")
+        return self.grants.connect(user, connection, consent.tokens, consent.scopes, done)
 
     def _connected(self, before: Account) -> TokenSet | None:
         """The grant that is there now, ended or not; one that no longer opens pins nobody."""
@@ -220,13 +224,15 @@ class Verification:
             return None
 
     def _hold(self, digest: str, before: Account, consent: _Consent) -> None:
-        held = {
-            "status": "AWAITING_CONFIRMATION",
-            "sealed": self.grants.park(before, consent.tokens),
-            "scopes": sorted(consent.scopes),
-            "expires_at": epoch(self.now() + CONFIRMATION),
-        }
-        self.table.write(Update(keys.authorization(digest), set=held))
+        held = self._from_exchanging(
+            digest,
+            status="AWAITING_CONFIRMATION",
+            sealed=self.grants.park(before, consent.tokens),
+            scopes=sorted(consent.scopes),
+            expires_at=epoch(self.now() + CONFIRMATION),
+        )
+        with suppress(ConditionFailed):
+            self.table.write(held)
 
     def _exchange(self, record: Item, connection: Connection, old: TokenSet | None) -> _Consent:
         owner = Owner(
