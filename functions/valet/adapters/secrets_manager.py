@@ -54,7 +54,8 @@ class JsonSecret:
                 return self._cached[0]
             raise Busy("a secret cannot be read right now: try again in a few seconds") from error
         if not isinstance(value, dict):
-            raise Misconfigured(f"the secret {self._id} must hold a JSON object")
+            name = self._id.rpartition(":")[2]  # without the account: strangers read it
+            raise Misconfigured(f"the secret {name} must hold a JSON object")
         self._cached = (value, self._elapsed())
         return value
 
