@@ -126,19 +126,22 @@ _http = http_handler(ROUTES)
 
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
     from_api = isinstance(event, dict) and "requestContext" in event
-    return _http(event, context) if from_api else invoked(event)
+    return _http(event, context) if from_api else invoked(event, context)
 
 
-def invoked(event: object) -> dict[str, Any]:
+# Without clear_state a warm function's lines would go on naming the request before.
+@logger.inject_lambda_context(clear_state=True)
+def invoked(event: object, _: LambdaContext) -> dict[str, Any]:
     """A direct invocation: IAM has decided that the caller may name the user.
 
     Answers what POST /instances does, or the same problem object, told apart by its `code`.
     """
     try:
         call = parse_value(DirectCall, event)
-        answer = ensured(call.config, user_key(checked_user(call.user)))
+        user = user_key(checked_user(call.user))
+        answer = ensured(call.config, user)
     except ValetError as error:
         logger.info("refused", route="invoke", code=error.code)
         return problem_body(error)
-    logger.info("answered", route="invoke")
+    logger.info("answered", route="invoke", user=user)
     return answer
