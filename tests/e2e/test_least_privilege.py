@@ -76,8 +76,20 @@ class Loot:
             case "write":
                 table.put_item(**common, Item=key)
                 aws("dynamodb").delete_item(**common, Key=key)
+            case "delete":
+                table.delete_item(**common, Key=key)
             case "scan":
                 table.scan(**common)
+
+    def find(self, who: Credentials) -> None:
+        """All that is kept about a user, by the index."""
+        aws("dynamodb", who).query(
+            TableName=self.deployment.table,
+            IndexName="ByUser",
+            KeyConditionExpression="#u = :u",
+            ExpressionAttributeNames={"#u": "user"},
+            ExpressionAttributeValues={":u": {"S": self.victim.key}},
+        )
 
     def secret(self, who: Credentials, logical_id: str) -> None:
         arn = self.deployment.resources[logical_id]
@@ -112,9 +124,10 @@ _PARTITIONS = [
 _DEEDS: dict[str, Callable[[Loot, Credentials], None]] = {
     **{
         f"{how} {where}": _partition(how, where)
-        for how in ("read", "query", "write")
+        for how in ("read", "query", "write", "delete")
         for where in _PARTITIONS
     },
+    "find": lambda loot, who: loot.find(who),
     "scan": lambda loot, who: loot.item(who, "scan", ""),
     "URL keys": lambda loot, who: loot.secret(who, "UrlKeys"),
     "OAuth clients": lambda loot, who: loot.secret(who, "OAuthClients"),
@@ -123,6 +136,7 @@ _DEEDS: dict[str, Callable[[Loot, Credentials], None]] = {
     "open codes": lambda loot, who: loot.open(who, purpose="authorization"),
     "open what is not ours": lambda loot, who: loot.open(who, service="another"),
 }
+_CHANGE = ("write", "delete")
 _SHARED = ["CONFIG", "CONNECTION", "ENDPOINT"]
 
 
@@ -132,17 +146,19 @@ def _all(verbs: tuple[str, ...], partitions: list[str]) -> set[str]:
 
 # The README's table, deed by deed; whatever is not here has to be denied.
 _MAY: dict[str, set[str]] = {
-    "create_config": _all(("read", "query", "write"), _SHARED),
+    "create_config": _all(("read", "query", *_CHANGE), _SHARED),
     "ensure_instance": _all(("read", "query"), [*_SHARED, "OWNER", "INSTANCE", "GRANT"])
-    | _all(("write",), ["OWNER", "INSTANCE", "TICKET"])
+    | _all(_CHANGE, ["OWNER", "INSTANCE", "TICKET"])
     | {"URL keys"},
     "oauth_callback": _all(
-        ("read", "query"), [*_SHARED, "TICKET", "STATE", "AUTHORIZATION", "GRANT"]
+        ("read", "query"),
+        [*_SHARED, "TICKET", "STATE", "AUTHORIZATION", "GRANT", "OWNER", "CALL"],
     )
-    | _all(("write",), ["TICKET", "STATE", "AUTHORIZATION", "GRANT"])
-    | {"OAuth clients", "seal tokens", "open tokens", "open codes"},
+    | _all(_CHANGE, ["TICKET", "STATE", "AUTHORIZATION", "GRANT"])
+    | _all(("delete",), ["OWNER", "INSTANCE", "CALL"])
+    | {"OAuth clients", "seal tokens", "open tokens", "open codes", "find"},
     "mcp_server": _all(("read", "query"), [*_SHARED, "INSTANCE", "GRANT", "CALL"])
-    | _all(("write",), ["INSTANCE", "TICKET", "GRANT", "CALL"])
+    | _all(_CHANGE, ["INSTANCE", "TICKET", "GRANT", "CALL"])
     | {"URL keys", "OAuth clients", "seal tokens", "open tokens"},
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,6 +118,21 @@ def disconnects(scene: Scene, door: Door) -> None:
     assert scene.user.connections()[GMAIL]["status"] == "DISCONNECTED"
 
 
+def erases_a_user(scene: Scene) -> None:
+    connect(scene.user)
+    made = scene.user.ensure()
+    answer = scene.service("DELETE", "").json()
+    assert answer["revoked"] == ["google"]
+    assert (answer["erased"]["accounts"], answer["erased"]["instances"]) == (1, 1)
+    assert wire.post(scene.api, made["url"], "tools/list").status_code == 404
+    ticket = made["connect_url"].removeprefix(scene.api.url)
+    assert scene.api.send("GET", ticket).status_code == 410
+    assert scene.own("GET", "/instances").json() == {"instances": []}
+    statuses = {each["status"] for each in scene.user.connections().values()}
+    assert statuses == {"PENDING_AUTH"}
+    assert scene.service("DELETE", "").json()["revoked"] == []
+
+
 def puts_a_config(scene: Scene) -> None:
     wanted = {
         "description": "Reads",
@@ -200,6 +214,10 @@ def serves_mcp(scene: Scene) -> None:
     assert names == ["gmail_fetch_mails", "googlecalendar_create_event"]
 
 
+def _through(door: Door, case: Callable[[Scene, Door], None]) -> Callable[[Scene], None]:
+    return lambda scene: case(scene, door)
+
+
 _FOR_ONE_USER: dict[str, Callable[[Scene, Door], None]] = {
     "POST {}/instances": ensures,
     "GET {}/instances": lists_instances,
@@ -217,12 +235,13 @@ _CASES: dict[str, Callable[[Scene], None]] = {
     "GET /configs/{name}": gets_a_config,
     "DELETE /configs/{name}": deletes_a_config,
     "GET /tools": lists_tools,
+    "DELETE /users/{user}": erases_a_user,
     "GET /connect/{ticket}": shows_the_connect_page,
     "POST /connect/{ticket}/{connection}": starts_a_consent,
     "GET /oauth/callback/{connection}": takes_the_callback,
     "ANY /mcp/{key}": serves_mcp,
 } | {
-    route.replace("{}", prefix, 1): partial(case, door=door)
+    route.replace("{}", prefix, 1): _through(door, case)
     for route, case in _FOR_ONE_USER.items()
     for prefix, door in _DOORS.items()
 }
