@@ -171,3 +171,16 @@ def test_an_erased_users_url_dies_though_the_index_has_not_seen_it_yet(
     erased = world.erase.erase(ALICE)
     assert erased.counts["instances"] == 1
     assert world.sessions.open(key) is None
+
+
+def test_an_erased_users_accounts_at_one_provider_are_each_taken_back() -> None:
+    """Mail of one Google account and the calendar of another are two grants."""
+    world = World().deployed()
+    for connection, who in ((GMAIL, "work"), (CALENDAR, "home")):
+        flow = world.started(connection=connection)
+        grant = world.grant(flow.query, refresh_token=Secret(f"rt-{who}"))
+        world.provider.default = replace(grant, claims={**(grant.claims or {}), "sub": who})
+        world.verification.verify(flow.authorization(), ALICE)
+    world.provider.calls.clear()
+    assert world.erase.erase(ALICE).revoked == ["google"]
+    assert {call["token"] for call in world.provider.calls} == {"rt-work", "rt-home"}

@@ -19,7 +19,7 @@ from valet.native.events import Event, Events, EventType
 from valet.native.table import Delete, Item, Key, Table
 
 if TYPE_CHECKING:
-    from valet.models import Account, Connection, Secret, UserKey
+    from valet.models import Account, Connection, Secret, TokenSet, UserKey
     from valet.native.accounts import Accounts
     from valet.native.configs import Configs
     from valet.native.grants import Grants
@@ -38,7 +38,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was erased, by kind, and at which providers the grant was taken back too."""
+    """What was erased, by kind, and at which providers every grant was taken back too."""
 
     counts: dict[str, int]
     revoked: list[str]
@@ -60,14 +60,15 @@ class Erase:
         The tokens go first, here, whatever the providers answer afterwards.
         """
         connections = self.configs.connections()
-        tokens = self._tokens_by_provider(user, connections)
+        held = self._held(user, connections)
         counts: Counter[str] = Counter(dict.fromkeys(_KINDS.values(), 0))
         for key in self._keys(user):
             self.table.write(Delete(key))
             kind = _KINDS.get(key.sk.partition("#")[0]) or _KINDS.get(key.pk.partition("#")[0])
             if kind:
                 counts[kind] += 1
-        revoked = [name for name, held in tokens.items() if self._revoke(*held)]
+        told = [(provider, self._revoke(*grant)) for (provider, *_), grant in held.items()]
+        revoked = {provider for provider, _ in told} - {provider for provider, ok in told if not ok}
         self.events.publish(Event(EventType.USER_ERASED, user))
         return Erased(dict(counts), sorted(revoked))
 
@@ -84,26 +85,32 @@ class Erase:
         ]
         return list(dict.fromkeys(found))
 
-    def _tokens_by_provider(
+    def _held(
         self, user: UserKey, connections: dict[str, Connection]
-    ) -> dict[str, tuple[Connection, Secret]]:
-        """One token a provider is enough: revoking it takes back the user's whole grant there."""
-        found: dict[str, tuple[Connection, Secret]] = {}
+    ) -> dict[tuple[str, ...], tuple[Connection, Secret]]:
+        """One token of each grant: an account of a provider, as our client there was granted it.
+
+        Whose account it is may be unknown; then each connection stands for itself.
+        """
+        found: dict[tuple[str, ...], tuple[Connection, Secret]] = {}
         for name, account in self.accounts.of(user, connections).items():
-            token = self._token(account)
-            if token:
-                issuer = load_connector(account.connector).provider.name
-                found.setdefault(issuer, (connections[name], token))
+            tokens = self._tokens(account)
+            if tokens:
+                connection = connections[name]
+                provider = load_connector(account.connector).provider.name
+                whose = (tokens.subject,) if tokens.subject else ("", name)
+                token = tokens.refresh_token or tokens.access_token
+                grant = (provider, connection.oauth_client, *whose)
+                found.setdefault(grant, (connection, token))
         return found
 
-    def _token(self, account: Account) -> Secret | None:
+    def _tokens(self, account: Account) -> TokenSet | None:
         if not account.sealed:
             return None
         try:
-            tokens = self.grants.open(account)
+            return self.grants.open(account)
         except ValetError:
             return None
-        return tokens.refresh_token or tokens.access_token
 
     def _revoke(self, connection: Connection, token: Secret) -> bool:
         provider = load_connector(connection.connector).provider
