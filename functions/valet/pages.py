@@ -30,6 +30,7 @@ button { font: inherit; padding: .5rem 1rem; border: 0; border-radius: .375rem;
          background: #0b57d0; color: #fff; cursor: pointer; }
 button:focus-visible { outline: 3px solid #fa0; outline-offset: 2px; }
 .note { color: #767676; font-size: .875rem; }
+@media (prefers-color-scheme: dark) { .note { color: #a0a0a0; } }
 """
 _STYLE_HASH = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
