@@ -113,8 +113,8 @@ def test_a_ring_without_keys_is_told_to_the_operator_and_opens_nothing(bundle: B
     assert (answer.status, answer.code) == (503, "misconfigured")
 
 
-def test_replacing_the_ring_ends_every_url_at_once(bundle: Bundle) -> None:
-    """The switch for everything: no URL of the old ring opens, in a warm function too."""
+def test_replacing_the_ring_ends_every_url(bundle: Bundle) -> None:
+    """The switch for everything; functions read the ring anew every five minutes."""
     urls = [bundle.ensure(name)["url"].rsplit("/", 1)[1] for name in ("alice", "bob")]
     assert [bundle.mcp(key, LIST).status for key in urls] == [200, 200]
     bundle.world.ring = KeyRing("k9", {"k9": Secret("n" * 40)})
@@ -124,7 +124,7 @@ def test_replacing_the_ring_ends_every_url_at_once(bundle: Bundle) -> None:
 def test_taking_an_oauth_client_away_ends_its_consents_and_keeps_others_working(
     bundle: Bundle,
 ) -> None:
-    """The switch for a provider: nothing is asked of it any more."""
+    """The switch for a provider: nothing is asked of it once the secret is read anew."""
     ticket = bundle.ensure()["connect_url"].rsplit("/", 1)[1]
     waiting = bundle.consent().authorization()
     bundle.world.clients.clients.clear()

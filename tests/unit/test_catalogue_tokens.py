@@ -24,10 +24,12 @@ from valet.models import ConnectionTools, Secret, TokenSet, UserId, user_key
 from valet.native import keys
 from valet.native.provider import InvalidGrant
 from valet.native.url_keys import UrlKey
+from valet.tools.results import NotConnected
 
 if TYPE_CHECKING:
     from tests.world import Flow
     from valet.models import UserKey
+    from valet.native.provider import TokenGrant
     from valet.native.table import Item
 
 ACCESS, REFRESH, CODE = "ya29.CANARY-access", "1//CANARY-refresh", "4/CANARY-code"
@@ -259,3 +261,19 @@ def test_a_key_that_has_left_signs_for_no_url_in_its_grace() -> None:
     assert world.url_keys.parse(forged)
     assert world.sessions.open(forged) is None
     assert world.sessions.open(old)
+
+
+def test_a_refresh_that_is_under_way_does_not_bring_an_erased_user_back() -> None:
+    world = enveloped()
+    connect(world)
+    world.now.advance(hours=2)
+    grant = world.grant({})
+
+    def erased() -> TokenGrant:
+        world.erase.erase(ALICE)
+        return grant
+
+    world.provider.answers = [erased]
+    with pytest.raises(NotConnected):
+        world.usable()
+    assert keys.account(ALICE, GMAIL) not in world.table.items
