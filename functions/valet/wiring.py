@@ -11,6 +11,7 @@ from valet.settings import settings
 if TYPE_CHECKING:
     import httpx
 
+    from valet.adapters.aws_clock import AwsClock
     from valet.adapters.dynamodb import DynamoTable
     from valet.adapters.eventbridge import EventBridge
     from valet.adapters.kms_vault import KmsVault
@@ -181,7 +182,14 @@ def grants() -> Grants:
 def tokens() -> Tokens:
     from valet.native.tokens import Tokens
 
-    return Tokens(table(), accounts(), grants(), oauth_clients(), token_endpoint())
+    return Tokens(table(), accounts(), grants(), oauth_clients(), token_endpoint(), aws_clock())
+
+
+@cache
+def aws_clock() -> AwsClock:
+    from valet.adapters.aws_clock import AwsClock
+
+    return AwsClock(_aws("dynamodb"))
 
 
 @cache

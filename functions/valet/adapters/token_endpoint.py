@@ -51,10 +51,12 @@ class HttpxTokenEndpoint:
         client: httpx.Client,
         url: Callable[[str], str],
         elapsed: Callable[[], float] = time.monotonic,
+        timeout: httpx.Timeout = TIMEOUT,
     ) -> None:
         self._client = client
         self._url = url
         self._elapsed = elapsed
+        self._timeout = timeout
 
     def exchange(
         self,
@@ -138,7 +140,7 @@ class HttpxTokenEndpoint:
             self._url(url),
             data=form,
             headers=headers,
-            extensions={"timeout": TIMEOUT.as_dict()},
+            extensions={"timeout": self._timeout.as_dict()},
         )
         deadline = self._elapsed() + _MAX_SECONDS
         try:

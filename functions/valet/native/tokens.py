@@ -34,6 +34,7 @@ from valet.native.table import (
     ConditionFailed,
     Delete,
     Is,
+    Item,
     Table,
     Update,
     either,
@@ -43,6 +44,7 @@ from valet.tools.results import NotConnected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from valet.native.accounts import Accounts
     from valet.native.grants import Grants
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 SOFT_MARGIN = timedelta(seconds=300)  # refresh from here on; who loses the race still uses the old
 HARD_MARGIN = timedelta(seconds=30)  # do not use from here on
 LEASE = timedelta(seconds=20)  # more than the token endpoint's 2 s to connect and 8 s to read
+REDEMPTION = timedelta(seconds=15)  # what a lease must still hold for when a request is sent
 COOL_DOWN = timedelta(seconds=15)  # after a failure without a verdict
 PATIENCE_SECONDS = 6.0  # how long a caller waits for another's refresh
 _COOLING = "cooling"  # the holder of a lease that nobody refreshes under
@@ -58,9 +61,19 @@ _COOLING = "cooling"  # the holder of a lease that nobody refreshes under
 class _Held(Exception):
     """The lease is another's; `cooling`: nobody's, since the provider just failed."""
 
-    def __init__(self, *, cooling: bool) -> None:
+    def __init__(self, lease: Item | None) -> None:
         super().__init__()
-        self.cooling = cooling
+        self.cooling = (lease or {}).get("holder") == _COOLING
+
+
+class _TooLate(Exception):
+    """The lease may end before an answer comes: nothing is sent under it any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    holder: str
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,7 @@ class Tokens:
     pause: Callable[[float], None] = field(default=time.sleep)
     elapsed: Callable[[], float] = field(default=time.monotonic)
     lease: timedelta = LEASE
+    redemption: timedelta = REDEMPTION
 
     def usable(
         self, account: Account, connection: Connection, *, refused: bool = False
@@ -100,44 +114,66 @@ class Tokens:
             except _Held as held:
                 if spare:
                     return tokens, account
-                if held.cooling:
-                    raise ProviderUnavailable(
-                        "the provider just failed to renew this grant: try again in a minute"
-                    ) from None
-                if self.elapsed() > deadline:
-                    raise Busy("the grant is being renewed: try again in a few seconds") from None
+                account = self._wait(account, connection, held, deadline)
             else:
                 return self._refresh_once(account, connection, lease, tokens if spare else None)
+
+    def _wait(
+        self, account: Account, connection: Connection, held: _Held, deadline: float
+    ) -> Account:
+        """Until the account has changed or the lease is over.
+
+        Waiting only reads: an item takes far fewer writes a second than reads, and one that is
+        refused counts as well.
+        """
+        places = (
+            keys.account(account.user, account.connection),
+            keys.lease(account.user, account.connection),
+        )
+        while True:
+            if held.cooling:
+                raise ProviderUnavailable(
+                    "the provider just failed to renew this grant: try again in a minute"
+                )
+            if self.elapsed() > deadline:
+                raise Busy("the grant is being renewed: try again in a few seconds")
             self.pause(random.uniform(0.05, 0.15))  # noqa: S311  # jitter, not a secret
-            account = self.accounts.get(account.user, connection)
+            there = self.table.get_many(places)
+            now = self.accounts.from_item(there.get(places[0]), account.user, connection)
+            lease = there.get(places[1])
+            if lease is None or lease["until"] < epoch(self.now()):
+                return now
+            if (now.version, now.status) != (account.version, account.status):
+                return now
+            held = _Held(lease)
 
     def _open(self, account: Account) -> TokenSet:
         if account.status is not AccountStatus.ACTIVE:
             raise NotConnected(account.connection, _why_not(account))
         return self.grants.open(account)
 
-    def _acquire(self, account: Account) -> str:
+    def _acquire(self, account: Account) -> _Lease:
         """Raises _Held while another caller refreshes, or while nobody is to try."""
-        lease = secrets.token_hex(8)
         now = self.now()
+        lease = _Lease(secrets.token_hex(8), now + self.lease)
         try:
             self.table.write(
                 Update(
                     keys.lease(account.user, account.connection),
                     set={
-                        "holder": lease,
-                        "until": epoch(now + self.lease),
+                        "holder": lease.holder,
+                        "until": epoch(lease.until),
                         "ttl": epoch(now + timedelta(hours=1)),
                     },
                     when=either((Absent(),), (Below("until", epoch(now)),)),
                 )
             )
         except ConditionFailed as conflict:
-            raise _Held(cooling=(conflict.item or {}).get("holder") == _COOLING) from None
+            raise _Held(conflict.item) from None
         return lease
 
     def _refresh_once(
-        self, seen: Account, connection: Connection, lease: str, spare: TokenSet | None
+        self, seen: Account, connection: Connection, lease: _Lease, spare: TokenSet | None
     ) -> tuple[TokenSet, Account]:
         account = self.accounts.get(seen.user, connection)
         if account.version != seen.version or account.status is not AccountStatus.ACTIVE:
@@ -147,9 +183,11 @@ class Tokens:
         if old.refresh_token is None:
             return self._expire(account, connection, lease)
         try:
-            grant = self._redeem(connection, old.refresh_token)
+            grant = self._redeem(connection, old.refresh_token, lease)
         except InvalidGrant:
             return self._expire(account, connection, lease)
+        except _TooLate:
+            return self._step_back(account, connection, lease, spare)
         except (ProviderFailure, Misconfigured):  # no verdict on the grant
             self._cool_down(account, lease)
             if spare:
@@ -157,15 +195,17 @@ class Tokens:
             raise
         return self._save(account, connection, lease, old, grant)
 
-    def _redeem(self, connection: Connection, refresh_token: Secret) -> TokenGrant:
+    def _redeem(self, connection: Connection, refresh_token: Secret, lease: _Lease) -> TokenGrant:
         provider = load_connector(connection.connector).provider
         try:
             client = self.clients.get(connection.oauth_client)
+            self._check_time(lease)
             return self.endpoint.refresh(provider, client, refresh_token=refresh_token)
         except InvalidClient:
             # The operator may just have replaced the client's secret: look once past the cache.
             client = self.clients.get(connection.oauth_client, fresh=True)
         try:
+            self._check_time(lease)
             return self.endpoint.refresh(provider, client, refresh_token=refresh_token)
         except InvalidClient:
             raise Misconfigured(
@@ -174,8 +214,29 @@ class Tokens:
                 code="invalid_client",
             ) from None
 
+    def _check_time(self, lease: _Lease) -> None:
+        """Whoever was held up (by a slow vault, by a refused client) leaves it to the next."""
+        if self.now() + self.redemption > lease.until:
+            raise _TooLate
+
+    def _step_back(
+        self, account: Account, connection: Connection, lease: _Lease, spare: TokenSet | None
+    ) -> tuple[TokenSet, Account]:
+        self._release(account, lease)
+        newer = self.accounts.get(account.user, connection)
+        if newer.version != account.version:
+            return self._open(newer), newer
+        if spare:
+            return spare, account
+        raise Busy("renewing the grant took too long: try again in a few seconds")
+
     def _save(
-        self, account: Account, connection: Connection, lease: str, old: TokenSet, grant: TokenGrant
+        self,
+        account: Account,
+        connection: Connection,
+        lease: _Lease,
+        old: TokenSet,
+        grant: TokenGrant,
     ) -> tuple[TokenSet, Account]:
         tokens = TokenSet(
             access_token=grant.access_token,
@@ -195,7 +256,7 @@ class Tokens:
         return tokens, saved
 
     def _expire(
-        self, account: Account, connection: Connection, lease: str
+        self, account: Account, connection: Connection, lease: _Lease
     ) -> tuple[TokenSet, Account]:
         """The refresh token was refused; that is a verdict on those bytes, not on the account.
 
@@ -205,7 +266,9 @@ class Tokens:
         try:
             self.table.transact(
                 self.accounts.mark_expired(account),
-                Delete(keys.lease(account.user, account.connection), when(Is("holder", lease))),
+                Delete(
+                    keys.lease(account.user, account.connection), when(Is("holder", lease.holder))
+                ),
             )
         except ConditionFailed:
             newer = self.accounts.get(account.user, connection)
@@ -215,18 +278,18 @@ class Tokens:
         self.accounts.announce(account, AccountStatus.EXPIRED)
         raise NotConnected(account.connection, _EXPIRED)
 
-    def _release(self, account: Account, lease: str) -> None:
+    def _release(self, account: Account, lease: _Lease) -> None:
         self._end_lease(
-            Delete(keys.lease(account.user, account.connection), when(Is("holder", lease)))
+            Delete(keys.lease(account.user, account.connection), when(Is("holder", lease.holder)))
         )
 
-    def _cool_down(self, account: Account, lease: str) -> None:
+    def _cool_down(self, account: Account, lease: _Lease) -> None:
         """Keep everyone from asking a provider that is down; the lease runs on, nobody's."""
         self._end_lease(
             Update(
                 keys.lease(account.user, account.connection),
                 set={"holder": _COOLING, "until": epoch(self.now() + COOL_DOWN)},
-                when=when(Is("holder", lease)),
+                when=when(Is("holder", lease.holder)),
             )
         )
 
