@@ -143,7 +143,7 @@ def test_a_connector_that_is_added_is_known_while_it_is_and_no_longer() -> None:
     with added(connector):
         assert load_connector(NOTEBOARD) is connector
         assert NOTEBOARD in connector_names()
-        assert connector.tool("noteboard_list_notes").scopes == ("notes.read", "notes.write")
+        assert connector.tool("noteboard_list_notes").scopes == ("notes.read",)
     assert NOTEBOARD not in connector_names()
     with pytest.raises(UnknownName):
         load_connector(NOTEBOARD)

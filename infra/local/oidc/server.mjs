@@ -109,12 +109,12 @@ provider.use(async (ctx, next) => { // the network, and a server's bad days
   if (ctx.path !== "/token") return next();
   count.token_requests += 1;
   const fault = faults.shift() ?? {};
+  if (fault.hold === "request") await release();
   if (fault.status) {
     ctx.status = fault.status;
-    ctx.body = { error: "temporarily_unavailable" };
+    ctx.body = { error: fault.error ?? "temporarily_unavailable" };
     return undefined;
   }
-  if (fault.hold === "request") await release();
   if (fault.drop === "request") return drop(ctx);
   await next();
   if (fault.hold === "answer") await release();

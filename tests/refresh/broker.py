@@ -1,0 +1,169 @@
+"""The broker as it runs in a function: the real adapters, over an emulator and an OAuth server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import boto3
+import httpx
+from botocore.config import Config
+
+from tests.fakes import FakeEvents
+from valet.adapters.aws_clock import AwsClock
+from valet.adapters.dynamodb import DynamoTable
+from valet.adapters.kms_vault import KmsVault
+from valet.adapters.secrets_manager import JsonSecret, SecretOAuthClients
+from valet.adapters.token_endpoint import HttpxTokenEndpoint
+from valet.models import Account, Connection, ConnectionTools, UserId, UserKey, user_key
+from valet.native.accounts import Accounts
+from valet.native.callbacks import Callbacks
+from valet.native.clock import Clock, utc_now
+from valet.native.configs import Configs
+from valet.native.consent import Consent
+from valet.native.disconnect import Disconnect
+from valet.native.endpoint import Endpoint
+from valet.native.grants import Grants
+from valet.native.tickets import Tickets
+from valet.native.tokens import Tokens
+from valet.native.verification import Verification
+
+URL = "https://valet.example"
+CONFIG = "notes"
+NOTES = "MY_NOTES"
+ISSUER = "https://id.noteboard.example"
+CLIENT = {"client_id": "client-n", "client_secret": "secret-n-0123456789"}
+_THREADS = 32
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where everything is; passed to each process."""
+
+    aws: str
+    oidc: str
+    table: str
+    key: str
+    secret: str
+
+    def client(self, service: Any) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.aws,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(
+                connect_timeout=2,
+                read_timeout=20,  # 200 callers share one emulator
+                max_pool_connections=_THREADS,
+                retries={"mode": "standard", "max_attempts": 3},
+            ),
+        )
+
+    def reached_at(self, url: str) -> str:
+        """As the provider override maps it."""
+        return f"{self.oidc}/{url.removeprefix('https://')}"
+
+
+@dataclass
+class Broker:
+    site: Site
+    now: Clock = utc_now
+
+    def __post_init__(self) -> None:
+        site = self.site
+        dynamodb = site.client("dynamodb")
+        self.table = DynamoTable(dynamodb, site.table)
+        self.aws_clock = AwsClock(dynamodb, self.now)
+        self.vault = KmsVault(site.client("kms"), site.key)
+        self.clients = SecretOAuthClients(JsonSecret(site.client("secretsmanager"), site.secret))
+        self.http = httpx.Client(trust_env=False, limits=httpx.Limits(max_connections=_THREADS))
+        self.token_endpoint = HttpxTokenEndpoint(self.http, site.reached_at)
+        self.configs = Configs(self.table, self.now)
+        self.accounts = Accounts(self.table, FakeEvents(), self.now)
+        self.grants = Grants(self.accounts, self.vault)
+
+    @cached_property
+    def connection(self) -> Connection:
+        return self.configs.connections()[NOTES]
+
+    def tokens(self) -> Tokens:
+        return Tokens(
+            self.table,
+            self.accounts,
+            self.grants,
+            self.clients,
+            self.token_endpoint,
+            self.aws_clock,
+        )
+
+    def account(self, user: UserKey) -> Account:
+        return self.accounts.get(user, self.connection)
+
+    def disconnect(self, user: UserKey) -> bool:
+        """Say whether the provider was told too."""
+        disconnect = Disconnect(
+            self.accounts, self.grants, self.configs, self.clients, self.token_endpoint
+        )
+        return disconnect.disconnect(user, NOTES).revoked
+
+    def deploy(self) -> None:
+        """As template.yaml would leave it."""
+        Endpoint(self.table).set(URL)
+        self.configs.put_connection(NOTES, "noteboard", None, owner="s/Notes", replaces=False)
+        tools = [ConnectionTools(NOTES)]
+        self.configs.put(CONFIG, "", tools, owner="s/Config", replaces=False)
+
+    def connect(self, name: str) -> UserKey:
+        """A person consents in a browser, and the app verifies that it was them."""
+        user = user_key(UserId(name))
+        endpoint = Endpoint(self.table)
+        tickets = Tickets(self.table, endpoint, self.now)
+        consent = Consent(
+            self.table,
+            tickets,
+            self.configs,
+            self.accounts,
+            self.clients,
+            endpoint,
+            lambda url: url,
+            self.now,
+        )
+        callbacks = Callbacks(self.table, self.vault, tickets, self.accounts, self.now)
+        verification = Verification(
+            self.table,
+            self.vault,
+            self.accounts,
+            self.grants,
+            self.configs,
+            self.clients,
+            self.token_endpoint,
+            endpoint,
+            self.now,
+        )
+        ticket = tickets.issue(user, CONFIG).url.rsplit("/", 1)[1]
+        started = consent.start(ticket, NOTES)
+        back = self._browse(f"{started.authorize_url}&login_hint={name}")
+        cookies = {started.cookie_name: started.cookie_value}
+        returned = callbacks.receive(NOTES, parse_qs(urlsplit(back).query), cookies)
+        assert returned.authorization_id, returned.error
+        verification.verify(returned.authorization_id, user)
+        return user
+
+    def _browse(self, url: str) -> str:
+        """Follow the provider's redirects until one leads back to us."""
+        cookies: dict[str, str] = {}
+        with httpx.Client(trust_env=False) as http:
+            while not url.startswith(URL):
+                cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
+                answer = http.get(self.site.reached_at(url), headers={"cookie": cookie})
+                assert answer.status_code == 303, (answer.status_code, answer.text)
+                http.cookies.clear()
+                for line in answer.headers.get_list("set-cookie"):
+                    name, _, value = line.split(";")[0].partition("=")
+                    cookies[name] = value
+                url = urljoin(url, answer.headers["location"])
+        return url
