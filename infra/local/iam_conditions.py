@@ -1,6 +1,6 @@
-"""Adds kms:EncryptionContext and dynamodb:LeadingKeys to the keys that IAM conditions see.
+"""Adds the encryption context, leading keys and event sources to what IAM conditions see.
 
-MiniStack evaluates policies, but never fills these two: StringEquals on them always denies and
+MiniStack evaluates policies, but never fills these keys: StringEquals on them always denies and
 ForAllValues always allows, so the template's least privilege could be neither used nor proven.
 """
 
@@ -23,7 +23,7 @@ def install() -> None:
 
     def context(service: str, action: str, body: bytes, params: Json) -> Json:
         found: Json = original(service, action, body, params)
-        if service not in ("kms", "dynamodb"):
+        if service not in ("kms", "dynamodb", "events"):
             return found
         try:
             data = json.loads(body or b"{}")
@@ -31,6 +31,8 @@ def install() -> None:
             return found
         if service == "kms":
             return found | encryption_context(data)
+        if service == "events":
+            return found | event_sources(data)
         return found | leading_keys(data, dynamodb._tables)
 
     actions.request_tag_context = context
@@ -43,6 +45,12 @@ def encryption_context(request: Json) -> Json:
     if pairs:
         keys["kms:EncryptionContextKeys"] = list(pairs)
     return keys
+
+
+def event_sources(request: Json) -> Json:
+    """Give the sources that the events of a PutEvents claim to come from."""
+    sources = [entry.get("Source", "") for entry in request.get("Entries") or []]
+    return {"events:source": sources[0] if len(sources) == 1 else sources} if sources else {}
 
 
 def leading_keys(request: Json, tables: Any) -> Json:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from infra.local.alarms import plain
-from infra.local.iam_conditions import encryption_context, leading_keys
+from infra.local.iam_conditions import encryption_context, event_sources, leading_keys
 
 TABLES: dict[str, Any] = {
     "valet": {
@@ -34,6 +34,12 @@ def test_an_encryption_context_becomes_a_key_for_each_pair() -> None:
 
 def test_no_encryption_context_gives_no_key_to_match() -> None:
     assert encryption_context({}) == {}
+
+
+def test_an_event_names_its_source() -> None:
+    assert event_sources({"Entries": [{"Source": "a"}]}) == {"events:source": "a"}
+    assert event_sources({"Entries": [{"Source": "a"}, {}]}) == {"events:source": ["a", ""]}
+    assert event_sources({"Name": "a-rule"}) == {}
 
 
 def test_item_and_key_name_their_partition() -> None:
