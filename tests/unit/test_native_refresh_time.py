@@ -96,6 +96,19 @@ def test_a_holder_that_was_held_up_uses_what_a_sibling_has_stored_meanwhile() ->
     assert world.provider.calls == []
 
 
+def test_a_holder_whose_vault_fails_gives_the_lease_back() -> None:
+    world = expired()
+
+    def down() -> None:
+        raise Busy("the vault is not available", code="vault_unavailable")
+
+    with pytest.raises(Busy) as refusal:
+        held_up(world, down)
+    assert refusal.value.code == "vault_unavailable"
+    assert LEASE_KEY not in world.table.items
+    assert world.account().status is AccountStatus.ACTIVE
+
+
 def test_a_second_attempt_after_a_refused_client_is_made_in_time_or_not_at_all() -> None:
     world = expired()
 

@@ -9,17 +9,17 @@ account is read again, and an answer is saved on top of exactly the version it w
 from __future__ import annotations
 
 import random
-import secrets
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from valet.connectors.catalog import load_connector
-from valet.errors import Busy, Misconfigured, ProviderFailure
+from valet.errors import Busy, Misconfigured, ProviderFailure, ValetError
 from valet.models import Account, AccountStatus, Connection, Secret, TokenSet
 from valet.native import keys
-from valet.native.clock import Clock, epoch, utc_now
+from valet.native.clock import Clock, utc_now
+from valet.native.leases import Held, Lease, Leases, TooLate
 from valet.native.provider import (
     InvalidClient,
     InvalidGrant,
@@ -28,23 +28,11 @@ from valet.native.provider import (
     TokenEndpoint,
     TokenGrant,
 )
-from valet.native.table import (
-    Absent,
-    Below,
-    ConditionFailed,
-    Delete,
-    Is,
-    Item,
-    Table,
-    Update,
-    either,
-    when,
-)
+from valet.native.table import ConditionFailed, Table
 from valet.tools.results import NotConnected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from valet.native.accounts import Accounts
     from valet.native.grants import Grants
@@ -55,25 +43,6 @@ LEASE = timedelta(seconds=20)  # more than the token endpoint's 2 s to connect a
 REDEMPTION = timedelta(seconds=15)  # what a lease must still hold for when a request is sent
 COOL_DOWN = timedelta(seconds=15)  # after a failure without a verdict
 PATIENCE_SECONDS = 6.0  # how long a caller waits for another's refresh
-_COOLING = "cooling"  # the holder of a lease that nobody refreshes under
-
-
-class _Held(Exception):
-    """The lease is another's; `cooling`: nobody's, since the provider just failed."""
-
-    def __init__(self, lease: Item | None) -> None:
-        super().__init__()
-        self.cooling = (lease or {}).get("holder") == _COOLING
-
-
-class _TooLate(Exception):
-    """The lease may end before an answer comes: nothing is sent under it any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Lease:
-    holder: str
-    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +57,10 @@ class Tokens:
     elapsed: Callable[[], float] = field(default=time.monotonic)
     lease: timedelta = LEASE
     redemption: timedelta = REDEMPTION
+
+    @property
+    def _leases(self) -> Leases:
+        return Leases(self.table, self.now, self.lease)
 
     def usable(
         self, account: Account, connection: Connection, *, refused: bool = False
@@ -110,8 +83,8 @@ class Tokens:
                 return tokens, account
             spare = not must and tokens.expires_at - self.now() > HARD_MARGIN
             try:
-                lease = self._acquire(account)
-            except _Held as held:
+                lease = self._leases.acquire(account)
+            except Held as held:
                 if spare:
                     return tokens, account
                 account = self._wait(account, connection, held, deadline)
@@ -119,7 +92,7 @@ class Tokens:
                 return self._refresh_once(account, connection, lease, tokens if spare else None)
 
     def _wait(
-        self, account: Account, connection: Connection, held: _Held, deadline: float
+        self, account: Account, connection: Connection, held: Held, deadline: float
     ) -> Account:
         """Until the account has changed or the lease is over.
 
@@ -141,71 +114,57 @@ class Tokens:
             there = self.table.get_many(places)
             now = self.accounts.from_item(there.get(places[0]), account.user, connection)
             lease = there.get(places[1])
-            if lease is None or lease["until"] < epoch(self.now()):
+            changed = (now.version, now.status) != (account.version, account.status)
+            if changed or self._leases.is_over(lease):
                 return now
-            if (now.version, now.status) != (account.version, account.status):
-                return now
-            held = _Held(lease)
+            held = Held(lease)
 
     def _open(self, account: Account) -> TokenSet:
         if account.status is not AccountStatus.ACTIVE:
             raise NotConnected(account.connection, _why_not(account))
         return self.grants.open(account)
 
-    def _acquire(self, account: Account) -> _Lease:
-        """Raises _Held while another caller refreshes, or while nobody is to try."""
-        now = self.now()
-        lease = _Lease(secrets.token_hex(8), now + self.lease)
-        try:
-            self.table.write(
-                Update(
-                    keys.lease(account.user, account.connection),
-                    set={
-                        "holder": lease.holder,
-                        "until": epoch(lease.until),
-                        "ttl": epoch(now + timedelta(hours=1)),
-                    },
-                    when=either((Absent(),), (Below("until", epoch(now)),)),
-                )
-            )
-        except ConditionFailed as conflict:
-            raise _Held(conflict.item) from None
-        return lease
-
     def _refresh_once(
-        self, seen: Account, connection: Connection, lease: _Lease, spare: TokenSet | None
+        self, seen: Account, connection: Connection, lease: Lease, spare: TokenSet | None
     ) -> tuple[TokenSet, Account]:
         account = self.accounts.get(seen.user, connection)
         if account.version != seen.version or account.status is not AccountStatus.ACTIVE:
-            self._release(account, lease)
+            self._leases.release(lease)
             return self._open(account), account
-        old = self.grants.open(account)
+        old = self._old(account, lease)
         if old.refresh_token is None:
             return self._expire(account, connection, lease)
         try:
             grant = self._redeem(connection, old.refresh_token, lease)
         except InvalidGrant:
             return self._expire(account, connection, lease)
-        except _TooLate:
+        except TooLate:
             return self._step_back(account, connection, lease, spare)
         except (ProviderFailure, Misconfigured):  # no verdict on the grant
-            self._cool_down(account, lease)
+            self._leases.cool_down(lease, COOL_DOWN)
             if spare:
                 return spare, account
             raise
         return self._save(account, connection, lease, old, grant)
 
-    def _redeem(self, connection: Connection, refresh_token: Secret, lease: _Lease) -> TokenGrant:
+    def _old(self, account: Account, lease: Lease) -> TokenSet:
+        try:
+            return self.grants.open(account)
+        except ValetError:  # the vault's failure is no reason to keep others waiting
+            self._leases.release(lease)
+            raise
+
+    def _redeem(self, connection: Connection, refresh_token: Secret, lease: Lease) -> TokenGrant:
         provider = load_connector(connection.connector).provider
         try:
             client = self.clients.get(connection.oauth_client)
-            self._check_time(lease)
+            self._leases.check_time(lease, self.redemption)
             return self.endpoint.refresh(provider, client, refresh_token=refresh_token)
         except InvalidClient:
             # The operator may just have replaced the client's secret: look once past the cache.
             client = self.clients.get(connection.oauth_client, fresh=True)
         try:
-            self._check_time(lease)
+            self._leases.check_time(lease, self.redemption)
             return self.endpoint.refresh(provider, client, refresh_token=refresh_token)
         except InvalidClient:
             raise Misconfigured(
@@ -214,15 +173,10 @@ class Tokens:
                 code="invalid_client",
             ) from None
 
-    def _check_time(self, lease: _Lease) -> None:
-        """Whoever was held up (by a slow vault, by a refused client) leaves it to the next."""
-        if self.now() + self.redemption > lease.until:
-            raise _TooLate
-
     def _step_back(
-        self, account: Account, connection: Connection, lease: _Lease, spare: TokenSet | None
+        self, account: Account, connection: Connection, lease: Lease, spare: TokenSet | None
     ) -> tuple[TokenSet, Account]:
-        self._release(account, lease)
+        self._leases.release(lease)
         newer = self.accounts.get(account.user, connection)
         if newer.version != account.version:
             return self._open(newer), newer
@@ -234,7 +188,7 @@ class Tokens:
         self,
         account: Account,
         connection: Connection,
-        lease: _Lease,
+        lease: Lease,
         old: TokenSet,
         grant: TokenGrant,
     ) -> tuple[TokenSet, Account]:
@@ -252,11 +206,11 @@ class Tokens:
             # A newer grant is there, or none any more: this one is dropped, the newer one counts.
             newer = self.accounts.get(account.user, connection)
             tokens, saved = self._open(newer), newer
-        self._release(account, lease)
+        self._leases.release(lease)
         return tokens, saved
 
     def _expire(
-        self, account: Account, connection: Connection, lease: _Lease
+        self, account: Account, connection: Connection, lease: Lease
     ) -> tuple[TokenSet, Account]:
         """The refresh token was refused; that is a verdict on those bytes, not on the account.
 
@@ -266,9 +220,7 @@ class Tokens:
         try:
             self.table.transact(
                 self.accounts.mark_expired(account),
-                Delete(
-                    keys.lease(account.user, account.connection), when(Is("holder", lease.holder))
-                ),
+                lease.end(),
             )
         except ConditionFailed:
             newer = self.accounts.get(account.user, connection)
@@ -277,27 +229,6 @@ class Tokens:
             return self._open(newer), newer
         self.accounts.announce(account, AccountStatus.EXPIRED)
         raise NotConnected(account.connection, _EXPIRED)
-
-    def _release(self, account: Account, lease: _Lease) -> None:
-        self._end_lease(
-            Delete(keys.lease(account.user, account.connection), when(Is("holder", lease.holder)))
-        )
-
-    def _cool_down(self, account: Account, lease: _Lease) -> None:
-        """Keep everyone from asking a provider that is down; the lease runs on, nobody's."""
-        self._end_lease(
-            Update(
-                keys.lease(account.user, account.connection),
-                set={"holder": _COOLING, "until": epoch(self.now() + COOL_DOWN)},
-                when=when(Is("holder", lease.holder)),
-            )
-        )
-
-    def _end_lease(self, write: Update | Delete) -> None:
-        try:
-            self.table.write(write)
-        except ConditionFailed:
-            return  # it ran out and someone else holds it now: theirs to end
 
 
 _EXPIRED = "the provider no longer honours this grant"
