@@ -61,7 +61,7 @@ def test_a_metric_counts_it(capsys: pytest.CaptureFixture[str]) -> None:
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     metric = json.loads(line)
     assert metric["AccountStatusChanged"] == [1.0]
-    assert metric["connection"] == GMAIL
+    assert metric["service"] == "mcp-valet"
     assert ALICE not in line
 
 

@@ -9,8 +9,10 @@ from datetime import timedelta
 import pytest
 
 from tests.world import ALICE, BOB, CONFIG, GMAIL, World
+from valet.native import keys
 from valet.native.events import Event, EventType, LazyEvents
 from valet.native.provider import InvalidGrant
+from valet.native.vault import SealBroken
 from valet.native.verification import WrongUser
 from valet.tools.results import NotConnected
 
@@ -99,3 +101,15 @@ def test_the_means_of_telling_are_made_when_there_is_something_to_tell() -> None
     assert made == []
     events.publish(Event(EventType.USER_ERASED, ALICE))
     assert (len(made), len(world.events.told)) == (1, 1)
+
+
+def test_a_broken_seal_is_told_and_not_served() -> None:
+    world = World().deployed()
+    account = world.connected()
+    world.events.told.clear()
+    row = world.table.items[keys.account(ALICE, GMAIL)]
+    row["sealed"] = row["sealed"][:-2] + b"xx"
+    with pytest.raises(SealBroken):
+        world.usable(world.account())
+    assert [(e.type, e.connection) for e in world.events.told] == [(EventType.SEAL_BROKEN, GMAIL)]
+    assert world.account().status is account.status

@@ -31,8 +31,8 @@ class EventBridge:
     def publish(self, event: Event) -> None:
         detail = {name: value for name, value in asdict(event).items() if value is not None}
         del detail["type"]
-        with single_metric(name=event.type, unit=MetricUnit.Count, value=1) as metric:
-            metric.add_dimension("connection", event.connection or "none")
+        with single_metric(name=event.type, unit=MetricUnit.Count, value=1):
+            pass  # no dimension but the service: what it was about is in the event
         entry: PutEventsRequestEntryTypeDef = {
             "Source": SOURCE,
             "DetailType": event.type.value,

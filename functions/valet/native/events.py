@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class EventType(StrEnum):
     ACCOUNT_STATUS_CHANGED = "AccountStatusChanged"
     AUTHORIZATION_REJECTED = "AuthorizationRejected"
+    SEAL_BROKEN = "SealBroken"
     URL_ROTATED = "UrlRotated"
     URL_REVOKED = "UrlRevoked"
     USER_ERASED = "UserErased"

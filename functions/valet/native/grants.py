@@ -10,8 +10,9 @@ from valet.models import Account, AccountStatus, Connection, Secret, TokenSet, U
 from valet.native import keys
 from valet.native.accounts import RACES, Accounts
 from valet.native.clock import epoch, from_epoch
+from valet.native.events import Event, EventType
 from valet.native.table import Absent, ConditionFailed, Is, Update, When, either
-from valet.native.vault import Owner, Purpose, Vault
+from valet.native.vault import Owner, Purpose, SealBroken, Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,24 @@ class Grants:
     vault: Vault
 
     def open(self, account: Account) -> TokenSet:
-        """Raises SealBroken or Busy, as the vault does."""
-        return _load(self.vault.open(account.sealed, _owner(account)))
+        """The tokens of an account; ones that were tampered with are told of and never served.
+
+        Raises:
+            SealBroken: they are not what was sealed for this account.
+            Busy: the vault is unavailable.
+        """
+        try:
+            return _load(self.vault.open(account.sealed, _owner(account)))
+        except SealBroken:
+            self.accounts.events.publish(
+                Event(
+                    EventType.SEAL_BROKEN,
+                    account.user,
+                    connection=account.connection,
+                    connector=account.connector,
+                )
+            )
+            raise
 
     def park(self, account: Account, tokens: TokenSet) -> bytes:
         """Tokens that wait for the user's word, sealed for the authorization, not for use."""
