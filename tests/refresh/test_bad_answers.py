@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.connectors import NOTEBOARD
-from tests.refresh.broker import CLIENT
+from tests.refresh.broker import NOTES, SECRET, client_secrets
 from tests.refresh.conftest import came_to
 from valet.models import AccountStatus
 
@@ -182,14 +180,15 @@ def secret(scene: Scene) -> Iterator[Any]:
 
     def put(value: str, *, here: bool = True) -> None:
         scene.provider.tell("set", client_secret=value)
-        stored = json.dumps({NOTEBOARD: {**CLIENT, "client_secret": value}})
         if here:
-            client = scene.broker.site.client("secretsmanager")
-            client.put_secret_value(SecretId=scene.broker.site.secret, SecretString=stored)
+            site = scene.broker.site
+            site.client("secretsmanager").put_secret_value(
+                SecretId=site.secret, SecretString=client_secrets(value)
+            )
 
     yield put
-    put(CLIENT["client_secret"])
-    scene.broker.clients.get(NOTEBOARD, fresh=True)
+    put(SECRET)
+    scene.broker.clients.get(NOTES, fresh=True)
 
 
 def test_a_replaced_client_secret_is_read_anew_once_and_works(scene: Scene, secret: Any) -> None:
@@ -210,7 +209,7 @@ def test_a_wrong_client_secret_is_the_operators_matter_and_ends_nothing(
     assert process.call(scene.user).answer() == {"error": "Misconfigured"}
     assert scene.account.status is AccountStatus.ACTIVE
     assert scene.provider.counts()["token_requests"] == 2
-    secret(CLIENT["client_secret"])
+    secret(SECRET)
     assert "token" in process.call(scene.user, later=LATER).answer()
     counts = scene.tally("invalid_client until an operator acts, rotating", 2)
     assert came_to(counts) == (1, 0, 0)

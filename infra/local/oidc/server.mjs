@@ -53,6 +53,7 @@ const provider = new Provider(issuer, {
   findAccount: (_, id) => ({
     accountId: id, claims: () => ({ sub: id, email: `${id}@noteboard.example` }),
   }),
+  conformIdTokenClaims: false, // the e-mail address is in the id_token too
   pkce: { required: () => true },
   rotateRefreshToken: () => settings.rotate,
   issueRefreshToken: async (_, client, code) =>
@@ -141,7 +142,9 @@ async function withdraw(scope) { // the person takes one permission back at the 
 const control = {
   set: ({ client_secret, ...changes }) => {
     Object.assign(settings, changes);
-    if (client_secret) for (const client of clients.values()) Object.assign(client, { client_secret });
+    for (const client of clients.values()) {
+      if (client_secret && client.client_secret) Object.assign(client, { client_secret });
+    }
   },
   faults: ({ next }) => { faults.push(...next); },
   release: () => { for (const go of held) go(); held.clear(); },

@@ -1,0 +1,110 @@
+"""The whole consent against a certified server, as three kinds of provider."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.refresh.broker import KINDS, NOTES, POSTED
+from valet.connectors.catalog import load_connector
+from valet.errors import Conflict, ProviderFailure
+from valet.models import AccountStatus, Secret, UserId, user_key
+from valet.native.clock import utc_now
+from valet.native.verification import DifferentAccount, WrongUser
+from valet.tools.results import NotConnected
+
+if TYPE_CHECKING:
+    from tests.refresh.broker import Broker
+    from tests.refresh.crew import Provider
+    from valet.native.provider import TokenGrant
+
+NAMED = (NOTES, POSTED)  # by an id_token, by the userinfo
+
+each_kind = pytest.mark.parametrize("connection", KINDS)
+
+
+@pytest.fixture(autouse=True)
+def _as_usual(provider: Provider) -> None:
+    provider.tell("zero")
+    provider.tell("set", rotate=True, grants=None, access_ttl=3600)
+
+
+@each_kind
+def test_consent_connects_refreshes_and_is_revoked(
+    broker: Broker, provider: Provider, connection: str
+) -> None:
+    name = f"alice-{connection.lower()}"
+    user = broker.connect(name, connection)
+    account = broker.account(user, connection)
+    assert account.status is AccountStatus.ACTIVE
+    before = broker.grants.open(account)
+    who = (name, f"{name}@noteboard.example") if connection in NAMED else (None, None)
+    assert (before.subject, before.email) == who
+    later = replace(broker.tokens(), now=lambda: utc_now() + timedelta(hours=1))
+    after, account = later.usable(account, broker.connections[connection])
+    assert after.access_token != before.access_token
+    assert after.refresh_token != before.refresh_token
+    assert after.subject == before.subject
+    assert provider.counts()["redemptions"] == 1
+    assert after.refresh_token
+    assert broker.disconnect(user, connection), "the provider was told"
+    with pytest.raises(ProviderFailure):
+        redeem(broker, connection, after.refresh_token)
+
+
+def redeem(broker: Broker, connection: str, refresh_token: Secret) -> TokenGrant:
+    facts = load_connector(broker.connections[connection].connector).provider
+    client = broker.clients.get(connection)
+    return broker.token_endpoint.refresh(facts, client, refresh_token=refresh_token)
+
+
+@each_kind
+def test_a_forwarded_link_connects_nobody_and_sends_no_token_request(
+    broker: Broker, provider: Provider, connection: str
+) -> None:
+    attacker, victim = user_key(UserId("mallory")), user_key(UserId("victim"))
+    returned = broker.consented("mallory", connection, hint="victim")
+    assert returned.authorization_id
+    with pytest.raises(WrongUser):
+        broker.verify(returned.authorization_id, victim)
+    with pytest.raises(Conflict):
+        broker.verify(returned.authorization_id, attacker)
+    assert provider.counts()["token_requests"] == 0
+    for user in (attacker, victim):
+        assert broker.account(user, connection).status is AccountStatus.PENDING_AUTH
+
+
+@each_kind
+def test_a_denial_is_told_as_one(broker: Broker, connection: str) -> None:
+    returned = broker.consented("bob", connection, hint="deny")
+    assert (returned.authorization_id, returned.error) == (None, "user_denied")
+
+
+@pytest.mark.parametrize("connection", NAMED)
+def test_another_account_of_the_provider_waits_for_the_users_word(
+    broker: Broker, connection: str
+) -> None:
+    name = f"carol-{connection.lower()}"
+    user = broker.connect(name, connection)
+    returned = broker.consented(name, connection, hint="carols-other")
+    assert returned.authorization_id
+    with pytest.raises(DifferentAccount, match=rf"{name}@noteboard\.example is conn"):
+        broker.verify(returned.authorization_id, user)
+    kept = broker.grants.open(broker.account(user, connection))
+    assert kept.email == f"{name}@noteboard.example"
+
+
+def test_a_stolen_refresh_token_that_is_used_first_ends_the_grant_for_both(
+    broker: Broker, provider: Provider
+) -> None:
+    user = broker.connect("dora")
+    tokens = broker.grants.open(broker.account(user))
+    assert tokens.refresh_token
+    redeem(broker, NOTES, tokens.refresh_token)  # the thief
+    with pytest.raises(NotConnected):
+        broker.tokens().usable(broker.account(user), broker.connection, refused=True)
+    assert broker.account(user).status is AccountStatus.EXPIRED
+    assert provider.counts()["lost_families"] == 1
