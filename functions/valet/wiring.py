@@ -93,7 +93,8 @@ def url_keys() -> UrlKeys:
     from valet.adapters.secrets_manager import SecretKeyRing
     from valet.native.url_keys import UrlKeys
 
-    return UrlKeys(SecretKeyRing(_secret("url_keys_secret")))
+    ring = SecretKeyRing(_secret("url_keys_secret"))
+    return UrlKeys(ring, ring.latest)
 
 
 @cache

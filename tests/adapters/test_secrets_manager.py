@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from valet.adapters.secrets_manager import JsonSecret, SecretKeyRing, SecretOAuthClients
-from valet.errors import Misconfigured
+from valet.errors import Busy, Misconfigured
 from valet.models import Secret
 
 GOOGLE = {"client_id": "id-1", "client_secret": "s3cret"}
@@ -22,10 +23,13 @@ class Secrets:
         self.value = value
         self.reads = 0
         self.seconds = 0.0
+        self.error: Exception | None = None
 
     def get_secret_value(self, *, SecretId: str) -> dict[str, Any]:  # noqa: N803
         assert SecretId == "secret-1"
         self.reads += 1
+        if self.error:
+            raise self.error
         if isinstance(self.value, bytes):
             return {"SecretBinary": self.value}
         text = self.value if isinstance(self.value, str) else json.dumps(self.value)
@@ -115,6 +119,31 @@ def test_the_ring_is_parsed_once_for_each_read() -> None:
     secrets.seconds = 300.0
     assert ring().current == "k2"
     assert set(ring().keys) == {"k1", "k2"}
+
+
+def test_a_ring_that_was_just_rolled_is_seen_past_the_cache_at_most_once_in_two_seconds() -> None:
+    secrets = Secrets(RING)
+    ring = SecretKeyRing(secrets.secret())
+    ring()
+    secrets.value = {"current": "k2", "k1": "a" * 40, "k2": "b" * 40}
+    assert ring.latest().current == "k1"
+    secrets.seconds = 2.0
+    assert ring.latest().current == "k2"
+    for _ in range(50):
+        ring.latest()
+    assert secrets.reads == 2
+    assert ring().current == "k2"
+
+
+def test_a_secrets_manager_that_is_down_does_not_take_what_was_read_before() -> None:
+    secrets = Secrets(RING)
+    ring = SecretKeyRing(secrets.secret())
+    ring()
+    secrets.error = ClientError({"Error": {"Code": "InternalServiceError"}}, "GetSecretValue")
+    secrets.seconds = 3600.0
+    assert ring().current == "k1"
+    with pytest.raises(Busy):
+        SecretKeyRing(secrets.secret())()
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,13 @@ def test_a_key_names_the_key_that_signed_it_so_that_the_ring_can_roll() -> None:
     assert rolled.current_key_id() == "k2"
 
 
+def test_a_key_that_the_cached_ring_does_not_know_is_looked_for_in_the_latest() -> None:
+    cached = UrlKeys(lambda: key_ring("k0"), latest=lambda: key_ring("k1", "k0"))
+    assert cached.parse(KEY) == CONTENT
+    assert cached.derive(CONTENT) == KEY
+    assert UrlKeys(lambda: key_ring("k0"), latest=lambda: key_ring("k0")).parse(KEY) is None
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=200) | st.from_regex(r"mvk_[A-Za-z0-9_-]{80}[0-9a-zA-Z]{6}"))
 def test_arbitrary_text_is_refused_and_never_raises(text: str) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
 
 _MAX_AGE_SECONDS = 300.0  # how late a rotated secret may be seen
+_AGAIN_SECONDS = 2.0  # between reads past the cache
 
 
 class JsonSecret:
@@ -34,6 +35,11 @@ class JsonSecret:
         self._id = secret_id
         self._elapsed = elapsed
         self._cached: tuple[Mapping[str, Any], float] | None = None
+        self._asked_at = float("-inf")
+
+    def asked_within(self, seconds: float) -> bool:
+        """Whether it was asked for that recently, with success or not."""
+        return self._elapsed() - self._asked_at < seconds
 
     def read(self, *, fresh: bool = False) -> Mapping[str, Any]:
         """The object, up to five minutes old; older only while it cannot be read.
@@ -44,6 +50,7 @@ class JsonSecret:
         """
         if self._cached and not fresh and self._elapsed() - self._cached[1] < _MAX_AGE_SECONDS:
             return self._cached[0]
+        self._asked_at = self._elapsed()
         try:
             text = self._client.get_secret_value(SecretId=self._id)["SecretString"]
             value = json.loads(text)
@@ -88,7 +95,16 @@ class SecretKeyRing:
         self._parsed: tuple[Mapping[str, Any], KeyRing] | None = None
 
     def __call__(self) -> KeyRing:
-        value = self._secret.read()
+        return self._parse(self._secret.read())
+
+    def latest(self) -> KeyRing:
+        """Past the cache, for a key that it does not know: a URL may be signed by one just added.
+
+        At most once in two seconds, so that made-up keys cannot make it a flood.
+        """
+        return self._parse(self._secret.read(fresh=not self._secret.asked_within(_AGAIN_SECONDS)))
+
+    def _parse(self, value: Mapping[str, Any]) -> KeyRing:
         if self._parsed is None or self._parsed[0] is not value:
             self._parsed = (value, KeyRing.parse(value))
         return self._parsed[1]

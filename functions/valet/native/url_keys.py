@@ -70,6 +70,7 @@ class UrlKey:
 @dataclass(frozen=True, slots=True)
 class UrlKeys:
     ring: Callable[[], KeyRing]
+    latest: Callable[[], KeyRing] | None = None  # the ring past its cache
 
     def current_key_id(self) -> str:
         return self.ring().current
@@ -80,7 +81,7 @@ class UrlKeys:
         Raises:
             Misconfigured: the ring has lost the key that signed this instance's URL.
         """
-        signer = self.ring().keys.get(key.key_id)
+        signer = self._signer(key.key_id)
         if signer is None:
             raise Misconfigured(
                 f"the URL keys secret has lost key {key.key_id!r}: put it back, or rotate the URL"
@@ -100,10 +101,16 @@ class UrlKeys:
         head, mac = raw[: _HEAD.size], raw[_HEAD.size :]
         instance, generation, padded = _HEAD.unpack(head)
         key_id = padded.rstrip(b"\0").decode("ascii", errors="replace")
-        signer = self.ring().keys.get(key_id)
+        signer = self._signer(key_id)
         if signer is None or not hmac.compare_digest(_mac(signer, head), mac):
             return None
         return UrlKey(InstanceId(f"ins_{instance.hex()}"), generation, key_id)
+
+    def _signer(self, key_id: str) -> Secret | None:
+        signer = self.ring().keys.get(key_id)
+        if signer is None and self.latest:
+            signer = self.latest().keys.get(key_id)
+        return signer
 
 
 def new_instance_id(random: Callable[[int], bytes]) -> InstanceId:
