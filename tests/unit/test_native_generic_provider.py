@@ -13,10 +13,12 @@ from tests.world import ALICE, BOB, CONFIG, Flow, World
 from valet.connectors.catalog import added
 from valet.connectors.models import Userinfo
 from valet.errors import Conflict, ProviderFailure, ValetError
-from valet.models import AccountStatus, ConnectionTools, Secret
+from valet.models import AccountStatus, ConnectionTools, Secret, TokenSet
+from valet.native import keys
 from valet.native.clock import epoch
 from valet.native.provider import OAuthClient, ProviderUnavailable, TokenGrant
 from valet.native.readiness import missing_scopes
+from valet.native.table import Update
 from valet.native.verification import DifferentAccount, WrongUser
 from valet.tools.results import NotConnected
 
@@ -284,3 +286,21 @@ def test_a_userinfo_that_cannot_be_reached_connects_nobody(of_kind: Notes) -> No
     with pytest.raises(ProviderUnavailable):
         verification.verify(of_kind.returned(flow), ALICE)
     assert of_kind.account.status is AccountStatus.PENDING_AUTH
+
+
+def test_a_grant_is_revoked_by_itself_where_a_revocation_takes_nothing_else(notes: Notes) -> None:
+    notes.world.configs.put_connection("OTHER", NOTEBOARD, None, owner="s/Other", replaces=False)
+    for connection in (NOTES, "OTHER"):
+        known = notes.world.configs.connections()[connection]
+        flow = notes.started()
+        done = keys.authorization(keys.digest(notes.returned(flow)))
+        notes.world.grants.connect(
+            ALICE,
+            known,
+            TokenSet(Secret("at"), Secret(f"rt-{connection}"), notes.world.now()),
+            frozenset(ASKED),
+            Update(done, set={"status": "DONE"}),
+        )
+    assert notes.world.disconnect.disconnect(ALICE, NOTES).revoked
+    assert notes.world.account(connection="OTHER").status is AccountStatus.ACTIVE
+    assert notes.world.provider.calls[-1]["token"] == f"rt-{NOTES}"

@@ -41,9 +41,9 @@ class OAuthProvider:
     id_token: bool
     offline: bool  # a grant must come with a refresh token
     rotates_refresh_tokens: bool
-    userinfo: Userinfo | None = (
-        None  # neither this nor an id_token: whose grant it is stays unknown
-    )
+    revokes_whole_grant: bool = False  # one token revoked ends all that the user granted there
+    # Neither this nor an id_token: whose grant it is stays unknown.
+    userinfo: Userinfo | None = None
     token_params: Mapping[str, str] = field(default_factory=dict)  # with each exchange and refresh
     lifetime_seconds: int = 3600  # of an access token whose answer names none
 

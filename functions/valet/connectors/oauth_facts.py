@@ -143,6 +143,7 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "id_token": _A_FLAG,
     "offline": _A_FLAG,
     "rotates_refresh_tokens": _A_FLAG,
+    "revokes_whole_grant": _A_FLAG,
     "userinfo": (_is_userinfo, "an object with an https 'url', 'subject' and perhaps 'email'"),
     "token_params": _params(_OURS_TO_REDEEM),
     "lifetime_seconds": (_is_lifetime, "a number of seconds"),

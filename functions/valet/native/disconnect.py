@@ -57,6 +57,8 @@ class Disconnect:
         """Google revokes the whole grant of a Cloud project, whichever token is named: with
         another connection of the same provider alive, revoking this one would end that too."""
         provider = load_connector(connection.connector).provider
+        if not provider.revokes_whole_grant:
+            return False
         siblings = {
             name: other
             for name, other in connections.items()

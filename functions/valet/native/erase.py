@@ -97,10 +97,11 @@ class Erase:
             tokens = self._tokens(account)
             if tokens:
                 connection = connections[name]
-                provider = load_connector(account.connector).provider.name
-                whose = (tokens.subject,) if tokens.subject else ("", name)
+                provider = load_connector(account.connector).provider
+                shared = tokens.subject and provider.revokes_whole_grant
+                whose = (tokens.subject or "",) if shared else ("", name)
                 token = tokens.refresh_token or tokens.access_token
-                grant = (provider, connection.oauth_client, *whose)
+                grant = (provider.name, connection.oauth_client, *whose)
                 found.setdefault(grant, (connection, token))
         return found
 
