@@ -96,7 +96,7 @@ def install_uv() -> str | None:
     say(f"installing uv {UV} under .local/")
     place = LOCAL / "uv"
     shutil.rmtree(str(place), ignore_errors=True)
-    pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = ["-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     try:
         if quietly([sys.executable, "-m", "venv", str(place)]):
             run([str(python_of(place)), *pip, f"uv=={UV}"])
