@@ -138,13 +138,16 @@ class MemoryTable:
             case Delete():
                 self.items.pop(key, None)
             case Update():
-                assert write.set or write.remove or write.append, "an update that updates nothing"
+                something = write.set or write.remove or write.append or write.add
+                assert something, "an update that updates nothing"
                 item = self.items.setdefault(key, {"pk": key.pk, "sk": key.sk})
                 item.update(copy.deepcopy(dict(write.set)))
                 for name in write.remove:
                     item.pop(name, None)
                 for name, value in write.append.items():
                     item.setdefault(name, []).append(value)
+                for name, number in write.add.items():
+                    item[name] = item.get(name, 0) + number
         _check_types(self.items.get(key))
 
 

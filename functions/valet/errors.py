@@ -8,6 +8,7 @@
     ├── Conflict                   409   it is in the wrong state for this
     ├── Gone                       410   it was there and has expired or been used
     ├── TooLarge                   413   more than we take
+    ├── TooMany                    429   more often than we take
     ├── Busy                       503   try again shortly
     ├── Misconfigured              503   an operator has to act
     └── ProviderFailure            502   the provider refused us or could not be reached
@@ -100,6 +101,13 @@ class TooLarge(ValetError):
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "too_large"
+
+
+class TooMany(ValetError):
+    """More often than this system takes; it says when to come back."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "too_many"
 
 
 class Busy(ValetError):

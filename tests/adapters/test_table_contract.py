@@ -390,3 +390,27 @@ def test_what_carries_a_user_is_found_by_the_user_and_nothing_else_is(
     table.write(Put(item(beside(key, "d"))))
     assert sorted(table.keys_of_user(user), key=repr) == sorted(mine, key=repr)
     assert table.keys_of_user(uuid.uuid4().hex) == []
+
+
+def test_a_number_is_added_to_and_begins_at_zero(table: Table, key: Key) -> None:
+    table.write(Update(key, add={"n": 2}))
+    table.write(Update(key, set={"x": 1}, add={"n": -1}, when=when(Below("n", 3))))
+    assert table.get(key) == item(key, n=1, x=1)
+    with pytest.raises(ConditionFailed):
+        table.write(Update(key, add={"n": 1}, when=when(Below("n", 1))))
+    assert table.get(key) == item(key, n=1, x=1)
+
+
+def test_of_many_at_once_just_as_many_as_may_are_counted(table: Table, key: Key) -> None:
+    table.write(Put(item(key, n=0)))
+
+    def counts(_: int) -> bool:
+        try:
+            table.write(Update(key, add={"n": 1}, when=when(Below("n", 5))))
+        except ConditionFailed:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(counts, range(24))) == 5
+    assert table.get(key) == item(key, n=5)

@@ -181,6 +181,9 @@ class _Expression:
         clauses = ["SET " + ", ".join(sets)] if sets else []
         if write.remove:
             clauses.append("REMOVE " + ", ".join(self._name(name) for name in write.remove))
+        if write.add:
+            added = [f"{self._name(name)} {self._value(n)}" for name, n in write.add.items()]
+            clauses.append("ADD " + ", ".join(added))
         return " ".join(clauses)
 
     def condition(self, when: When) -> str:

@@ -64,6 +64,8 @@ class Erase:
         counts: Counter[str] = Counter(dict.fromkeys(_KINDS.values(), 0))
         for key in self._keys(user):
             self.table.write(Delete(key))
+            if key.sk == keys.COUNT:
+                continue
             kind = _KINDS.get(key.sk.partition("#")[0]) or _KINDS.get(key.pk.partition("#")[0])
             if kind:
                 counts[kind] += 1

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CONFIGS = "CONFIG"
 CONNECTIONS = "CONNECTION"
+COUNT = "COUNT"
 
 
 def digest(secret: str) -> str:
@@ -53,6 +54,10 @@ def owned_instance(user: UserKey, config_name: str) -> Key:
 
 def ticket(ticket_digest: str) -> Key:
     return Key(f"TICKET#{ticket_digest}")
+
+
+def link_count(user: UserKey) -> Key:
+    return Key(f"TICKET#{user}", COUNT)
 
 
 def state(state_digest: str) -> Key:

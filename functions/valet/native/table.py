@@ -92,12 +92,16 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Set and remove attributes, making the item if it is absent; `append` adds to lists."""
+    """Set and remove attributes, making the item if it is absent.
+
+    `append` adds to lists, `add` to numbers; what is not there starts empty, or at zero.
+    """
 
     key: Key
     set: Mapping[str, Any] = field(default_factory=dict)
     remove: Sequence[str] = ()
     append: Mapping[str, str] = field(default_factory=dict)
+    add: Mapping[str, int] = field(default_factory=dict)
     when: When | None = None
 
 

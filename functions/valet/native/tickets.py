@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from valet.errors import Gone
+from valet.errors import Gone, TooMany
 from valet.models import UserKey
 from valet.native import keys
 from valet.native.clock import Clock, epoch, from_epoch, utc_now
-from valet.native.table import Above, HasNot, Put, Table, Update, when
+from valet.native.table import Above, Below, ConditionFailed, HasNot, Put, Table, Update, when
 
 if TYPE_CHECKING:
     from valet.native.endpoint import Endpoint
 
 LIFETIME = timedelta(minutes=10)
+MOST = 60  # links a user in that time: a sign-in asks for one, a loop must not fill the table
 _KEPT_AFTER = timedelta(days=1)  # so that a late click reads "expired", not "unknown"
 
 
@@ -46,6 +47,8 @@ class Tickets:
     now: Clock = utc_now
 
     def issue(self, user: UserKey, config: str) -> ConnectLink:
+        """Raises TooMany for a user who was given too many links lately."""
+        self._count(user)
         ticket = secrets.token_urlsafe(32)
         expires_at = self.now().replace(microsecond=0) + LIFETIME
         key = keys.ticket(keys.digest(ticket))
@@ -63,6 +66,28 @@ class Tickets:
             )
         )
         return ConnectLink(f"{self.endpoint.url()}/connect/{ticket}", expires_at)
+
+    def _count(self, user: UserKey) -> None:
+        now = epoch(self.now())
+        key = keys.link_count(user)
+        within = when(Above("until", now), Below("issued", MOST))
+        try:
+            self.table.write(Update(key, add={"issued": 1}, when=within))
+        except ConditionFailed as refused:
+            if refused.item and refused.item["until"] > now:
+                raise TooMany(
+                    f"{MOST} connect links were made for this user within ten minutes: use the "
+                    "last one, or ask again in ten minutes",
+                    code="too_many_links",
+                ) from None
+            self._begin_count(user, now)
+
+    def _begin_count(self, user: UserKey, now: int) -> None:
+        """Of several that begin a window at once one is counted: a limit need not be exact."""
+        until = now + int(LIFETIME.total_seconds())
+        key = keys.link_count(user)
+        item = {"pk": key.pk, "sk": key.sk, "user": user, "issued": 1, "until": until}
+        self.table.write(Put(item | {"ttl": until}))
 
     def read(self, ticket: str) -> Ticket:
         """Raises Gone for one that is expired or unknown (the table forgets expired ones)."""

@@ -115,15 +115,19 @@ class InstanceToolbox:
         try:
             # Before the ledger and the grant: a wrong argument costs neither.
             check_arguments(offer.tool, arguments)
+            return self._granted(offer, arguments)
+        except InvalidArguments as error:
+            return ToolResult(str(error), is_error=True, code=error.code)
+        except ValetError as error:
+            return ToolResult(_sentence(error), is_error=True, code=error.code)
+
+    def _granted(self, offer: _Offer, arguments: Mapping[str, Any]) -> ToolResult:
+        try:
             if offer.tool.read_only or offer.tool.idempotent:
                 return self._with_token(offer, arguments, None)
             return self._once(offer, arguments)
-        except InvalidArguments as error:
-            return ToolResult(str(error), is_error=True, code=error.code)
         except NotConnected as error:
             return self._connect_first(offer, str(error), error.code)
-        except ValetError as error:
-            return ToolResult(_sentence(error), is_error=True, code=error.code)
 
     def _once(self, offer: _Offer, arguments: Mapping[str, Any]) -> ToolResult:
         user = self.session.user
