@@ -58,11 +58,12 @@ def test_an_event_carries_what_the_documentation_says_and_no_more() -> None:
 
 def test_a_metric_counts_it(capsys: pytest.CaptureFixture[str]) -> None:
     bridge(Bus()).publish(EVENT)
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "_aws" in line]
-    metric = json.loads(line)
-    assert metric["AccountStatusChanged"] == [1.0]
-    assert metric["service"] == "mcp-valet"
-    assert ALICE not in line
+    lines = [line for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    changed, expired = map(json.loads, lines)
+    assert changed["AccountStatusChanged"] == [1.0]
+    assert expired["AccountExpired"] == [1.0]
+    assert changed["service"] == expired["service"] == "mcp-valet"
+    assert ALICE not in "".join(lines)
 
 
 @pytest.mark.parametrize(

@@ -188,3 +188,17 @@ def test_no_secret_comes_in_by_parameter_or_goes_out_by_environment() -> None:
                 assert set(value) == {"Fn::GetAtt"}, "a name, never a value"
     assert resources()["OAuthClients"]["Properties"]["SecretString"] == "{}"
     assert "GenerateSecretString" in resources()["UrlKeys"]["Properties"]
+
+
+def test_what_points_to_an_attack_or_an_outage_has_an_alarm() -> None:
+    watched = {
+        alarm["Properties"]["MetricName"]: alarm["Properties"]
+        for alarm in resources().values()
+        if alarm["Type"] == "AWS::CloudWatch::Alarm" and "MetricName" in alarm["Properties"]
+    }
+    assert set(watched) == {"SealBroken", "AuthorizationRejected", "AccountExpired", "4xx"}
+    for name, alarm in watched.items():
+        dimension = {"ApiId": "Api"} if name == "4xx" else {"service": "AWS::StackName"}
+        assert {d["Name"]: d["Value"]["Ref"] for d in alarm["Dimensions"]} == dimension
+        assert alarm["AlarmDescription"]
+        assert "AlarmActions" in alarm

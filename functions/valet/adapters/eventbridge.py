@@ -31,8 +31,9 @@ class EventBridge:
     def publish(self, event: Event) -> None:
         detail = {name: value for name, value in asdict(event).items() if value is not None}
         del detail["type"]
-        with single_metric(name=event.type, unit=MetricUnit.Count, value=1):
-            pass  # no dimension but the service: what it was about is in the event
+        _count(event.type)
+        if event.status:
+            _count(f"Account{event.status.title().replace('_', '')}")
         entry: PutEventsRequestEntryTypeDef = {
             "Source": SOURCE,
             "DetailType": event.type.value,
@@ -45,3 +46,9 @@ class EventBridge:
         if refused:
             # The user's request is done and stays done; the metric still counts what happened.
             logger.error("event not delivered", type=event.type.value, user=event.user)
+
+
+def _count(name: str) -> None:
+    """A metric without a dimension but the service: what it was about is in the event."""
+    with single_metric(name=name, unit=MetricUnit.Count, value=1):
+        return
