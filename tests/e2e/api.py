@@ -11,16 +11,22 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
 from infra.local.deployment import REGION
-from tests.e2e import canaries
+from tests.e2e import answers, canaries
 from tests.e2e.deployed import ROOT_USER, Credentials
 
 
 class Api:
     """One client for everybody; it notes each secret that an answer brings."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
         self.url = url
-        self.http = httpx.Client(timeout=60, trust_env=False, follow_redirects=False)
+        self.http = httpx.Client(
+            timeout=60,
+            trust_env=False,
+            follow_redirects=False,
+            transport=transport,
+            event_hooks={"response": [self._record]},
+        )
 
     def send(
         self,
@@ -50,6 +56,12 @@ class Api:
         self, method: str, path: str, body: object = None, **more: Any
     ) -> httpx.Response:
         return self.send(method, path, body, signed=ROOT_USER, **more)
+
+    def _record(self, answer: httpx.Response) -> None:
+        url = str(answer.request.url)
+        if url.startswith(self.url):  # and not Google, which may well tell a code
+            body, headers = answer.read(), answer.headers.multi_items()
+            answers.record("answer to", answer.request.method, url, headers, body)
 
     def _signature(
         self,

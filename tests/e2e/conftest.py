@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from tests.e2e.api import Api
 from tests.e2e.consent import CALENDAR, GMAIL
 from tests.e2e.deployed import APP, PROVIDER, Deployment, read_outputs
 from tests.e2e.google import Google
+from tests.e2e.listener import Listener, listening
 from tests.e2e.people import User, sign_up
 
 if TYPE_CHECKING:
@@ -32,11 +34,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def deployment() -> Deployment:
-    outputs = read_outputs()
-    places = [outputs["ApiUrl"], PROVIDER, APP] if outputs else []
-    if outputs is None or not all(map(_answers, places)):
+    outputs = _outputs()
+    if outputs is None:
         pytest.fail("the local stack is not up: run `make e2e` or `make up`", pytrace=False)
     return Deployment(outputs)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def all_events() -> Iterator[Listener | None]:
+    """Hears all events of the session, for the search for leaks; None without a stack."""
+    if _outputs() is None:
+        yield None
+        return
+    with listening() as listener:
+        yield listener
+
+
+@cache
+def _outputs() -> dict[str, str] | None:
+    """The stack's outputs if it is up."""
+    outputs = read_outputs()
+    places = [outputs["ApiUrl"], PROVIDER, APP] if outputs else []
+    return outputs if all(map(_answers, places)) else None
 
 
 def _answers(url: str) -> bool:

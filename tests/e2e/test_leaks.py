@@ -1,4 +1,7 @@
-"""Runs last: nothing that the tests and the fakes know as secret is in a log or in the table."""
+"""Runs last: nothing that the tests and the fakes know as secret is where it must not be.
+
+That is: in a log, in the table or in an event; and most of it, in an answer of the API.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,22 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import httpx
 import pytest
 
 from infra.local.deployment import OAUTH_CLIENTS
-from tests.e2e import canaries
+from tests.e2e import answers, canaries
+from tests.e2e.api import Api
 from tests.e2e.consent import GMAIL, connect
 from tests.e2e.deployed import Deployment, aws
-from tests.e2e.wire import post_call
+from tests.e2e.people import sign_up
+from tests.e2e.wire import list_tools, post_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.e2e.api import Api
     from tests.e2e.google import Google
+    from tests.e2e.listener import Listener
     from tests.e2e.people import User
 
 
@@ -41,13 +47,15 @@ def _stored(deployment: Deployment) -> Iterator[tuple[str, str]]:
         yield f"table {item['pk']['S'].partition('#')[0]}", text
 
 
-def test_no_secret_is_in_a_log_or_in_the_table(
-    user: User, api: Api, google: Google, deployment: Deployment
-) -> None:
-    # One whole life here too, so that there is something to find when this runs by itself.
+@pytest.fixture(scope="module")
+def life(deployment: Deployment, api: Api, google: Google) -> User:
+    """One whole life here too, so that there is something to find when this runs by itself."""
+    user = sign_up(deployment, api)
     connect(user)
-    fetched = post_call(api, user.ensure()["url"], "gmail_fetch_mails", {"max_results": 3})
+    url = user.ensure()["url"]
+    fetched = post_call(api, url, "gmail_fetch_mails", {"max_results": 3})
     assert fetched["isError"] is False
+    assert list_tools(url)
     google.note()
     google.note_log()
     canaries.remember("OAuth client", OAUTH_CLIENTS["google"]["client_secret"])
@@ -58,13 +66,41 @@ def test_no_secret_is_in_a_log_or_in_the_table(
         *("JWT", "user", "URL path", "cookie", "state", "code", "code_verifier", "nonce"),
         *("authorization_id", "bearer", "refresh_tokens", "mail", "OAuth client", "URL keys"),
     } <= kinds
+    return user
+
+
+def test_no_secret_is_in_a_log_or_in_the_table(life: User, deployment: Deployment) -> None:
     logged, stored = list(_logged()), list(_stored(deployment))
     # The search has seen what it is about: the functions' logs, and this user's sealed grant.
     assert {"EnsureInstanceLogs", "OAuthCallbackLogs", "McpServerLogs"} <= {
         place.rpartition("/")[2] for place, _ in logged
     }
-    assert any(user.key in text and GMAIL in text and "sealed" in text for _, text in stored)
+    assert any(life.key in text and GMAIL in text and "sealed" in text for _, text in stored)
     assert canaries.find(logged + stored, canaries.SEEN) == []
+
+
+def test_no_secret_is_in_an_event(life: User, all_events: Listener) -> None:
+    told = all_events.until(lambda text: life.key in text and '"ACTIVE"' in text)
+    assert canaries.find((("event", text) for text in told), canaries.SEEN) == []
+
+
+def test_no_answer_carries_what_no_caller_may_have(life: User) -> None:
+    assert life
+    # The search has seen the answers of every kind of caller.
+    assert {
+        *("answer to POST /instances", "answer to POST /connect", "answer to POST /mcp"),
+        *("answer to POST /authorizations", f"answer to GET {answers.CALLBACK}"),
+        "answer to the MCP client's POST /mcp",
+    } <= {place for place, _ in answers.SEEN}
+    assert _in_answers() == []
+
+
+def _in_answers() -> list[str]:
+    """What must not be in an answer; a state may be, on its way to Google but not back from it."""
+    forbidden = {s: kind for s, kind in canaries.SEEN.items() if kind in answers.FORBIDDEN}
+    states = {s: kind for s, kind in canaries.SEEN.items() if kind == "state"}
+    back = [(place, text) for place, text in answers.SEEN if answers.CALLBACK in place]
+    return canaries.find(answers.SEEN, forbidden) + canaries.find(back, states)
 
 
 _SECRET = "ya29.a0-e2e/planted+token=with every_kind of character"
@@ -105,3 +141,42 @@ def test_a_leak_planted_in_the_emulator_is_found_there() -> None:
         logs.delete_log_group(logGroupName=group)
     assert hits
     assert all(hit.startswith(f"{group}: planted") for hit in hits)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "answer"),
+    [
+        ("access_tokens", "/connections", httpx.Response(200, json={"token": _SECRET})),
+        ("refresh_tokens", "/mcp/mvk_x", httpx.Response(200, text=f"event: {_SECRET}")),
+        ("JWT", "/instances", httpx.Response(401, headers={"www-authenticate": _SECRET})),
+        ("code_verifier", "/connect/t", httpx.Response(303, headers={"set-cookie": _SECRET})),
+        *(
+            (
+                kind,
+                "/oauth/callback/MY_GMAIL",
+                httpx.Response(303, headers={"location": f"/?x={quote(_SECRET, safe='')}"}),
+            )
+            for kind in ("code", "state")
+        ),
+    ],
+)
+def test_a_leak_planted_in_an_answer_is_found(
+    kind: str, path: str, answer: httpx.Response, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "SEEN", {})
+    monkeypatch.setattr(canaries, "SEEN", {_SECRET: kind})
+    leaking = Api("http://127.0.0.1:1", httpx.MockTransport(lambda _: answer))
+    leaking.send("GET", path)
+    hits = _in_answers()
+    assert hits
+    assert all(hit.startswith("answer to GET /") and f": {kind}, " in hit for hit in hits)
+
+
+def test_what_an_answer_may_carry_is_no_leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "SEEN", {})
+    monkeypatch.setattr(canaries, "SEEN", {})
+    to_google = f"https://accounts.example/?state={quote(_SECRET, safe='')}"
+    answer = httpx.Response(303, headers={"location": to_google})
+    Api("http://127.0.0.1:1", httpx.MockTransport(lambda _: answer)).send("POST", "/connect/t/c")
+    assert canaries.SEEN == {_SECRET: "state"}
+    assert _in_answers() == []

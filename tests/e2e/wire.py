@@ -6,7 +6,11 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from tests.e2e import answers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,10 +22,20 @@ if TYPE_CHECKING:
 
 def with_client[T](url: str, use: Callable[[Client], Awaitable[T]], mode: str = "auto") -> T:
     async def run() -> T:
-        async with Client(url, mode=mode) as client:
+        hooks = {"response": [_record]}
+        async with (
+            httpx2.AsyncClient(timeout=60, trust_env=False, event_hooks=hooks) as http,
+            Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+        ):
             return await use(client)
 
     return asyncio.run(run())
+
+
+async def _record(answer: httpx2.Response) -> None:
+    sent = answer.request
+    body, headers = await answer.aread(), answer.headers.multi_items()
+    answers.record("answer to the MCP client's", sent.method, str(sent.url), headers, body)
 
 
 def list_tools(url: str, mode: str = "auto") -> list[str]:
