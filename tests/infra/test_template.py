@@ -196,9 +196,29 @@ def test_what_points_to_an_attack_or_an_outage_has_an_alarm() -> None:
         for alarm in resources().values()
         if alarm["Type"] == "AWS::CloudWatch::Alarm" and "MetricName" in alarm["Properties"]
     }
-    assert set(watched) == {"SealBroken", "AuthorizationRejected", "AccountExpired", "4xx"}
+    service = {"service": "AWS::StackName"}
+    dimensions = {
+        "SealBroken": service,
+        "AuthorizationRejected": service,
+        "AccountExpired": service,
+        "4xx": {"ApiId": "Api"},
+        "VaultUnavailable": {},
+    }
+    assert set(watched) == set(dimensions)
     for name, alarm in watched.items():
-        dimension = {"ApiId": "Api"} if name == "4xx" else {"service": "AWS::StackName"}
-        assert {d["Name"]: d["Value"]["Ref"] for d in alarm["Dimensions"]} == dimension
+        found = {d["Name"]: d["Value"]["Ref"] for d in alarm.get("Dimensions", [])}
+        assert found == dimensions[name]
         assert alarm["AlarmDescription"]
         assert "AlarmActions" in alarm
+
+
+def test_a_vault_that_cannot_be_reached_is_counted_where_the_functions_log_it() -> None:
+    counted = {
+        filter_["Properties"]["LogGroupName"]["Ref"]: filter_["Properties"]["FilterPattern"]
+        for filter_ in resources().values()
+        if filter_["Type"] == "AWS::Logs::MetricFilter"
+    }
+    assert counted == {
+        "McpServerLogs": '{ $.outcome = "vault_unavailable" }',
+        "OAuthCallbackLogs": '{ $.code = "vault_unavailable" }',
+    }
