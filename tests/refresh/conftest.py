@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.refresh.broker import KINDS, NOTES, Broker, Site, client_secrets, connector_of
-from tests.refresh.crew import LOCAL, Process, Provider, start, stop, until
+from tests.refresh.crew import LOCAL, Google, Process, Provider, start, stop, until
 from valet.connectors.catalog import added
 from valet.native.clock import utc_now
 from valet.tools.results import NotConnected
@@ -93,7 +93,18 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="package")
-def site(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def google(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Google]:
+    port, log = free_port(), tmp_path_factory.mktemp("google") / "log"
+    google = Google(f"http://127.0.0.1:{port}")
+    with serving(Google.start(port, log), f"{google.url}/_test/log", log):
+        yield google
+    google.http.close()
+
+
+@pytest.fixture(scope="package")
+def site(
+    provider: Provider, google: Google, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     folder, port = tmp_path_factory.mktemp("aws"), free_port()
     env = {
         "PATH": "/usr/bin:/bin",
@@ -112,7 +123,7 @@ def site(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     url, log = f"http://127.0.0.1:{port}", folder / "log"
     process = start([str(LOCAL / "venv-emulator/bin/ministack")], env, log)
     with serving(process, f"{url}/_ministack/health", log):
-        yield _furnished(Site(url, provider.url, "refresh", "", ""))
+        yield _furnished(Site(url, provider.url, "refresh", "", "", google.url))
 
 
 def _furnished(bare: Site) -> Site:
@@ -132,7 +143,7 @@ def _furnished(bare: Site) -> Site:
     secret = bare.client("secretsmanager").create_secret(
         Name="oauth-clients", SecretString=client_secrets()
     )["ARN"]
-    return Site(bare.aws, bare.oidc, bare.table, key, secret)
+    return replace(bare, key=key, secret=secret)
 
 
 @pytest.fixture(scope="package")

@@ -184,3 +184,28 @@ class Process:
         assert self._child.stdout
         for line in self._child.stdout:
             self._reports.put(json.loads(line))
+
+
+@dataclass
+class Google:
+    """The fake Google, and what it was asked."""
+
+    url: str
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False))
+
+    @staticmethod
+    def start(port: int, log: Path) -> subprocess.Popen[bytes]:
+        place = ["--port", str(port), "--redirect-base", URL]
+        return start([sys.executable, "-m", "infra.local.fake_google", *place], os.environ, log)
+
+    def zero(self) -> None:
+        self.http.delete(f"{self.url}/_test/log").raise_for_status()
+
+    def counts(self) -> dict[str, int]:
+        asked = [row for row in self.http.get(f"{self.url}/_test/log").json() if _redeems(row)]
+        refreshed = [row for row in asked if "grant_type=refresh_token" in row["body"]]
+        return {"token_requests": len(asked), "redemptions": len(refreshed)}
+
+
+def _redeems(row: Mapping[str, Any]) -> bool:
+    return (row["host"], row["path"]) == ("oauth2.googleapis.com", "/token")

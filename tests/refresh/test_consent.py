@@ -1,4 +1,4 @@
-"""The whole consent against a certified server, as three kinds of provider."""
+"""The whole consent over HTTP: Google, and a certified server as three kinds of provider."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.refresh.broker import KINDS, NOTES, POSTED
+from tests.refresh.broker import GMAIL, KINDS, NOTES, POSTED
 from valet.connectors.catalog import load_connector
 from valet.errors import Conflict, ProviderFailure
 from valet.models import AccountStatus, Secret, UserId, user_key
@@ -17,38 +17,54 @@ from valet.native.verification import DifferentAccount, WrongUser
 from valet.tools.results import NotConnected
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.refresh.broker import Broker
-    from tests.refresh.crew import Provider
+    from tests.refresh.crew import Google, Provider
     from valet.native.provider import TokenGrant
 
-NAMED = (NOTES, POSTED)  # by an id_token, by the userinfo
+NAMED = (NOTES, POSTED, GMAIL)  # by an id_token, by the userinfo, by an id_token
 
-each_kind = pytest.mark.parametrize("connection", KINDS)
+each_kind = pytest.mark.parametrize("connection", [*KINDS, GMAIL])
 
 
 @pytest.fixture(autouse=True)
-def _as_usual(provider: Provider) -> None:
+def _as_usual(provider: Provider, google: Google) -> None:
     provider.tell("zero")
     provider.tell("set", rotate=True, grants=None, access_ttl=3600)
+    google.zero()
+
+
+@pytest.fixture
+def counts(connection: str, provider: Provider, google: Google) -> Callable[[], dict[str, int]]:
+    """What the provider of this connection was asked."""
+    return google.counts if connection == GMAIL else provider.counts
+
+
+def email_of(name: str, connection: str) -> str | None:
+    if connection == GMAIL:
+        return "alice@example.com"
+    return f"{name}@noteboard.example" if connection in NAMED else None
 
 
 @each_kind
 def test_consent_connects_refreshes_and_is_revoked(
-    broker: Broker, provider: Provider, connection: str
+    broker: Broker, counts: Callable[[], dict[str, int]], connection: str
 ) -> None:
     name = f"alice-{connection.lower()}"
     user = broker.connect(name, connection)
     account = broker.account(user, connection)
     assert account.status is AccountStatus.ACTIVE
     before = broker.grants.open(account)
-    who = (name, f"{name}@noteboard.example") if connection in NAMED else (None, None)
-    assert (before.subject, before.email) == who
+    assert before.email == email_of(name, connection)
+    assert (before.subject is not None) == (connection in NAMED)
     later = replace(broker.tokens(), now=lambda: utc_now() + timedelta(hours=1))
     after, account = later.usable(account, broker.connections[connection])
     assert after.access_token != before.access_token
-    assert after.refresh_token != before.refresh_token
+    rotates = load_connector(account.connector).provider.rotates_refresh_tokens
+    assert (after.refresh_token != before.refresh_token) == rotates
     assert after.subject == before.subject
-    assert provider.counts()["redemptions"] == 1
+    assert counts()["redemptions"] == 1
     assert after.refresh_token
     assert broker.disconnect(user, connection), "the provider was told"
     with pytest.raises(ProviderFailure):
@@ -57,13 +73,13 @@ def test_consent_connects_refreshes_and_is_revoked(
 
 def redeem(broker: Broker, connection: str, refresh_token: Secret) -> TokenGrant:
     facts = load_connector(broker.connections[connection].connector).provider
-    client = broker.clients.get(connection)
+    client = broker.clients.get(broker.connections[connection].oauth_client)
     return broker.token_endpoint.refresh(facts, client, refresh_token=refresh_token)
 
 
 @each_kind
 def test_a_forwarded_link_connects_nobody_and_sends_no_token_request(
-    broker: Broker, provider: Provider, connection: str
+    broker: Broker, counts: Callable[[], dict[str, int]], connection: str
 ) -> None:
     attacker, victim = user_key(UserId("mallory")), user_key(UserId("victim"))
     returned = broker.consented("mallory", connection, hint="victim")
@@ -72,7 +88,7 @@ def test_a_forwarded_link_connects_nobody_and_sends_no_token_request(
         broker.verify(returned.authorization_id, victim)
     with pytest.raises(Conflict):
         broker.verify(returned.authorization_id, attacker)
-    assert provider.counts()["token_requests"] == 0
+    assert counts()["token_requests"] == 0
     for user in (attacker, victim):
         assert broker.account(user, connection).status is AccountStatus.PENDING_AUTH
 
@@ -91,10 +107,11 @@ def test_another_account_of_the_provider_waits_for_the_users_word(
     user = broker.connect(name, connection)
     returned = broker.consented(name, connection, hint="carols-other")
     assert returned.authorization_id
-    with pytest.raises(DifferentAccount, match=rf"{name}@noteboard\.example is conn"):
+    email = email_of(name, connection)
+    with pytest.raises(DifferentAccount, match=f"{email} is connected"):
         broker.verify(returned.authorization_id, user)
     kept = broker.grants.open(broker.account(user, connection))
-    assert kept.email == f"{name}@noteboard.example"
+    assert kept.email == email
 
 
 def test_a_stolen_refresh_token_that_is_used_first_ends_the_grant_for_both(
