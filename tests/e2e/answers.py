@@ -26,7 +26,7 @@ def record(
 ) -> None:
     path = urlsplit(url).path
     # No more of the path, which may hold a secret that a finding would print.
-    route = CALLBACK if path.startswith(CALLBACK) else "/" + path.split("/")[1]
+    route = CALLBACK if path.startswith(CALLBACK) else "/" + path.lstrip("/").partition("/")[0]
     place = f"{caller} {method} {route}"
     SEEN[place, body.decode(errors="replace")] = None
     SEEN.update({(place, f"{name}: {value}"): None for name, value in headers})
