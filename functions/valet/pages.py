@@ -34,6 +34,8 @@ button:focus-visible { outline: 3px solid #fa0; outline-offset: 2px; }
 """
 _STYLE_HASH = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
+_MOST_TITLES = 5
+
 _STATUS = {
     AccountStatus.PENDING_AUTH: "Not connected",
     AccountStatus.PENDING_VERIFICATION: "Waiting for your app to finish",
@@ -82,10 +84,17 @@ _TITLES = {
 }
 
 
+def _some(titles: Sequence[str]) -> str:
+    shown = ", ".join(title[:1].lower() + title[1:] for title in titles[:_MOST_TITLES])
+    return (
+        shown if len(titles) <= _MOST_TITLES else f"{shown} and {len(titles) - _MOST_TITLES} more"
+    )
+
+
 def _row(ticket: str, choice: Choice) -> str:
     status = _STATUS[choice.status]
     if choice.lacking:
-        status = "Connected, but some tools need a permission that was not given"
+        status = f"Connected, but without a permission that is needed to: {_some(choice.lacking)}"
     name = f"<p><strong>{escape(choice.title)}</strong><br>{escape(status)}</p>"
     if choice.used:
         return f"<li>{name}<p class=note>Used</p></li>"

@@ -151,6 +151,13 @@ def test_the_page_shows_how_each_connection_stands(bundle: Bundle) -> None:
     assert "Reconnect" in shown
 
 
+def test_the_page_names_the_tools_that_a_grant_is_not_enough_for(bundle: Bundle) -> None:
+    bundle.connected()
+    bundle.world.exposing(ConnectionTools(GMAIL, ("gmail_fetch_mails", "gmail_send_message")))
+    shown = page(bundle, ticket(bundle)).body
+    assert "without a permission that is needed to: send a mail" in shown
+
+
 def test_a_link_that_was_used_for_a_connection_offers_it_no_more(bundle: Bundle) -> None:
     browser = bundle.consent()
     browser.authorization()

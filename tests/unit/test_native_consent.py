@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.world import ALICE, CALENDAR, CONFIG, GMAIL, READONLY, URL, World
+from valet.connectors.catalog import load_connector
 from valet.errors import Conflict, Gone, Misconfigured, NotFound
 from valet.models import AccountStatus, ConnectionTools
 from valet.native.consent import pkce_verifier
@@ -39,8 +40,11 @@ def test_the_page_shows_what_each_connection_still_needs() -> None:
     ticket = world.ticket()
     world.started(ticket).returns()
     gmail, calendar = world.consent.page(ticket).choices
-    assert (gmail.status, gmail.used, gmail.lacking) == ("PENDING_VERIFICATION", True, False)
-    assert (calendar.status, calendar.used, calendar.lacking) == ("ACTIVE", False, True)
+    assert (gmail.status, gmail.used, gmail.lacking) == ("PENDING_VERIFICATION", True, ())
+    assert (calendar.status, calendar.used) == ("ACTIVE", False)
+    assert calendar.lacking == (
+        load_connector("googlecalendar").tool("googlecalendar_list_settings").title,
+    )
 
 
 @pytest.mark.parametrize("ticket", ["", "nope", "x" * 5000])

@@ -22,7 +22,7 @@ from valet.errors import Conflict, NotFound
 from valet.native import keys
 from valet.native.clock import Clock, epoch, utc_now
 from valet.native.configs import Configs, exposed_tools
-from valet.native.readiness import missing_scopes
+from valet.native.readiness import lacking_tools
 from valet.native.table import Absent, Put, Table, when
 from valet.native.tickets import Ticket, Tickets, ticket_gone
 from valet.tools.scopes import least_scopes
@@ -48,7 +48,7 @@ class Choice:
     title: str
     status: AccountStatus
     used: bool  # a consent has come back through this link already
-    lacking: bool  # connected, but without a permission that a tool needs
+    lacking: tuple[str, ...]  # titles of tools that the grant is not enough for
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Consent:
                 title=load_connector(connection.connector).title,
                 status=accounts[name].status,
                 used=name in ticket.used,
-                lacking=bool(missing_scopes([config], accounts[name])),
+                lacking=tuple(t.title for t in lacking_tools([config], accounts[name])),
             )
             for name, connection in connections.items()
         )

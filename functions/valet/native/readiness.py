@@ -13,6 +13,8 @@ from valet.tools.scopes import missing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from valet.connectors.models import Tool
+
 
 @dataclass(frozen=True, slots=True)
 class ToolReadiness:
@@ -27,6 +29,11 @@ class ToolReadiness:
 
 def missing_scopes(configs: Iterable[McpConfig], account: Account) -> list[str]:
     """What an active grant lacks for the tools that configs expose on its connection."""
+    return sorted({tool.scopes[0] for tool in lacking_tools(configs, account)})
+
+
+def lacking_tools(configs: Iterable[McpConfig], account: Account) -> list[Tool]:
+    """The tools that an active grant is not enough for, in the configs' order."""
     if account.status is not AccountStatus.ACTIVE:
         return []
     connector = load_connector(account.connector)
@@ -37,7 +44,7 @@ def missing_scopes(configs: Iterable[McpConfig], account: Account) -> list[str]:
         if mapping.connection == account.connection
         for name in exposed_tools(mapping, account.connector)
     ]
-    return sorted({tool.scopes[0] for tool in tools if missing(tool, account.scopes)})
+    return [tool for tool in tools if missing(tool, account.scopes)]
 
 
 _WHY = {
