@@ -17,6 +17,8 @@ from valet.native.configs import exposed_tools, known_connectors
 from valet.wiring import configs, endpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
@@ -55,14 +57,21 @@ class ConfigProperties(_Properties):
     connections: list[MappingProperties] = Field(alias="Connections")
 
 
+def mappings(asked: Sequence[Mapping | MappingProperties]) -> list[ConnectionTools]:
+    """A config's lines, as either door spells them."""
+    return [
+        ConnectionTools(m.connection, None if m.tools is None else tuple(m.tools)) for m in asked
+    ]
+
+
 def put_config(request: Request) -> Response:
     body = request.parse(PutConfig)
-    mappings = [
-        ConnectionTools(m.connection, None if m.tools is None else tuple(m.tools))
-        for m in body.connections
-    ]
     config = configs().put(
-        request.path("name"), body.description, mappings, owner="", replaces=True
+        request.path("name"),
+        body.description,
+        mappings(body.connections),
+        owner="",
+        replaces=True,
     )
     return json_response(config_view(config))
 
@@ -165,10 +174,7 @@ def provision_config(request: ResourceRequest) -> Provisioned:
     config = configs().put(
         wanted.name,
         wanted.description,
-        [
-            ConnectionTools(m.connection, None if m.tools is None else tuple(m.tools))
-            for m in wanted.connections
-        ],
+        mappings(wanted.connections),
         owner=request.owner,
         replaces=False,
     )

@@ -21,8 +21,7 @@ from valet.connectors.catalog import load_connector
 from valet.errors import Conflict, NotFound
 from valet.native import keys
 from valet.native.clock import Clock, epoch, utc_now
-from valet.native.configs import Configs, exposed_tools
-from valet.native.readiness import lacking_tools
+from valet.native.readiness import lacking_tools, tools_on
 from valet.native.table import Absent, Put, Table, when
 from valet.native.tickets import Ticket, Tickets, ticket_gone
 from valet.tools.scopes import least_scopes
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from valet.connectors.models import OAuthProvider
     from valet.models import AccountStatus, Connection, McpConfig
     from valet.native.accounts import Accounts
+    from valet.native.configs import Configs
     from valet.native.endpoint import Endpoint
     from valet.native.provider import OAuthClients
 
@@ -155,14 +155,7 @@ class Consent:
 
         All configs, because a user has one grant per connection whichever config uses it.
         """
-        catalogue = load_connector(connection.connector)
-        tools = [
-            catalogue.tool(name)
-            for config in self.configs.all()
-            for mapping in config.mappings
-            if mapping.connection == connection.name
-            for name in exposed_tools(mapping, connection.connector)
-        ]
+        tools = tools_on(self.configs.all(), connection.name, connection.connector)
         return (*provider.base_scopes, *least_scopes(tools))
 
     def _remember(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from valet.connectors.catalog import load_connector
 from valet.errors import NotFound, ValetError
-from valet.models import Account, AccountStatus, Connection, UserKey
+from valet.models import Account, AccountStatus, Connection, Secret, UserKey
 
 if TYPE_CHECKING:
     from valet.native.accounts import Accounts
@@ -69,14 +69,22 @@ class Disconnect:
         return any(account.status is AccountStatus.ACTIVE for account in accounts.values())
 
     def _revoke(self, before: Account, connection: Connection) -> bool:
-        provider = load_connector(connection.connector).provider
         try:
             tokens = self.grants.open(before)
-            self.token_endpoint.revoke(
-                provider,
-                self.clients.get(connection.oauth_client),
-                token=tokens.refresh_token or tokens.access_token,
-            )
         except ValetError:
             return False
-        return True
+        token = tokens.refresh_token or tokens.access_token
+        return revoke(self.token_endpoint, self.clients, connection, token)
+
+
+def revoke(
+    token_endpoint: TokenEndpoint, clients: OAuthClients, connection: Connection, token: Secret
+) -> bool:
+    """Ask the provider to forget a grant; say whether it did, whatever kept it from it."""
+    provider = load_connector(connection.connector).provider
+    try:
+        client = clients.get(connection.oauth_client)
+        token_endpoint.revoke(provider, client, token=token)
+    except ValetError:
+        return False
+    return True

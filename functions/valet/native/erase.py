@@ -15,6 +15,7 @@ from valet.connectors.catalog import load_connector
 from valet.errors import ValetError
 from valet.models import InstanceId
 from valet.native import keys
+from valet.native.disconnect import revoke
 from valet.native.events import Event, Events, EventType
 from valet.native.table import Delete, Item, Key, Table
 
@@ -69,7 +70,10 @@ class Erase:
             kind = _KINDS.get(key.sk.partition("#")[0]) or _KINDS.get(key.pk.partition("#")[0])
             if kind:
                 counts[kind] += 1
-        told = [(provider, self._revoke(*grant)) for (provider, *_), grant in held.items()]
+        told = [
+            (provider, revoke(self.token_endpoint, self.clients, *grant))
+            for (provider, *_), grant in held.items()
+        ]
         revoked = {provider for provider, _ in told} - {provider for provider, ok in told if not ok}
         self.events.publish(Event(EventType.USER_ERASED, user))
         return Erased(dict(counts), sorted(revoked))
@@ -114,15 +118,6 @@ class Erase:
             return self.grants.open(account)
         except ValetError:
             return None
-
-    def _revoke(self, connection: Connection, token: Secret) -> bool:
-        provider = load_connector(connection.connector).provider
-        try:
-            client = self.clients.get(connection.oauth_client)
-            self.token_endpoint.revoke(provider, client, token=token)
-        except ValetError:
-            return False
-        return True
 
 
 def _keys_of(items: list[Item]) -> list[Key]:

@@ -36,15 +36,20 @@ def lacking_tools(configs: Iterable[McpConfig], account: Account) -> list[Tool]:
     """The tools that an active grant is not enough for, in the configs' order."""
     if account.status is not AccountStatus.ACTIVE:
         return []
-    connector = load_connector(account.connector)
-    tools = [
-        connector.tool(name)
+    tools = tools_on(configs, account.connection, account.connector)
+    return [tool for tool in tools if missing(tool, account.scopes)]
+
+
+def tools_on(configs: Iterable[McpConfig], connection: str, connector: str) -> list[Tool]:
+    """What the configs expose on a connection, in their order."""
+    catalogue = load_connector(connector)
+    return [
+        catalogue.tool(name)
         for config in configs
         for mapping in config.mappings
-        if mapping.connection == account.connection
-        for name in exposed_tools(mapping, account.connector)
+        if mapping.connection == connection
+        for name in exposed_tools(mapping, connector)
     ]
-    return [tool for tool in tools if missing(tool, account.scopes)]
 
 
 _WHY = {
