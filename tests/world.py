@@ -37,6 +37,7 @@ from valet.native.consent import Consent, Started
 from valet.native.disconnect import Disconnect
 from valet.native.endpoint import Endpoint
 from valet.native.erase import Erase
+from valet.native.exchange import Exchange
 from valet.native.grants import Grants
 from valet.native.instances import Instances
 from valet.native.ledger import Ledger
@@ -98,16 +99,9 @@ class World:
             self.now,
         )
         self.callbacks = Callbacks(self.table, self.vault, self.tickets, self.accounts, self.now)
+        exchange = Exchange(self.vault, self.clients, self.provider, self.endpoint, self.now)
         self.verification = Verification(
-            self.table,
-            self.vault,
-            self.accounts,
-            self.grants,
-            self.configs,
-            self.clients,
-            self.provider,
-            self.endpoint,
-            self.now,
+            self.table, self.accounts, self.grants, self.configs, exchange, self.now
         )
         self.tokens = Tokens(
             self.table,

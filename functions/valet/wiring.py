@@ -142,18 +142,11 @@ def callbacks() -> Callbacks:
 
 @cache
 def verification() -> Verification:
+    from valet.native.exchange import Exchange
     from valet.native.verification import Verification
 
-    return Verification(
-        table(),
-        vault(),
-        accounts(),
-        grants(),
-        configs(),
-        oauth_clients(),
-        token_endpoint(),
-        endpoint(),
-    )
+    exchange = Exchange(vault(), oauth_clients(), token_endpoint(), endpoint())
+    return Verification(table(), accounts(), grants(), configs(), exchange)
 
 
 @cache

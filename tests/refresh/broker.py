@@ -30,6 +30,7 @@ from valet.native.configs import Configs
 from valet.native.consent import Consent
 from valet.native.disconnect import Disconnect
 from valet.native.endpoint import Endpoint
+from valet.native.exchange import Exchange
 from valet.native.grants import Grants
 from valet.native.tickets import Tickets
 from valet.native.tokens import Tokens
@@ -195,16 +196,11 @@ class Broker:
         return callbacks.receive(connection, parse_qs(urlsplit(back).query), cookies)
 
     def verify(self, authorization_id: str, user: UserKey) -> Account:
+        exchange = Exchange(
+            self.vault, self.clients, self.token_endpoint, Endpoint(self.table), self.now
+        )
         verification = Verification(
-            self.table,
-            self.vault,
-            self.accounts,
-            self.grants,
-            self.configs,
-            self.clients,
-            self.token_endpoint,
-            Endpoint(self.table),
-            self.now,
+            self.table, self.accounts, self.grants, self.configs, exchange, self.now
         )
         return verification.verify(authorization_id, user)
 

@@ -282,7 +282,10 @@ class Down(FakeTokenEndpoint):
 def test_a_userinfo_that_cannot_be_reached_connects_nobody(of_kind: Notes) -> None:
     flow = of_kind.started()
     down = Down(default=of_kind.world.provider.default)
-    verification = replace(of_kind.world.verification, token_endpoint=down)
+    verification = replace(
+        of_kind.world.verification,
+        exchange=replace(of_kind.world.verification.exchange, token_endpoint=down),
+    )
     with pytest.raises(ProviderUnavailable):
         verification.verify(of_kind.returned(flow), ALICE)
     assert of_kind.account.status is AccountStatus.PENDING_AUTH

@@ -10,38 +10,24 @@ has confirmed that they mean it: else a slip at the account chooser would swap t
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from valet.connectors.catalog import load_connector
-from valet.errors import Conflict, Forbidden, Gone, Misconfigured, NotFound, ProviderFailure
-from valet.models import Account, AccountStatus, Connection, Secret, TokenSet, UserKey
+from valet.errors import Conflict, Forbidden, Gone, NotFound
+from valet.models import Account, AccountStatus, TokenSet, UserKey
 from valet.native import keys
 from valet.native.clock import Clock, epoch, utc_now
-from valet.native.consent import callback_url
 from valet.native.events import Event, EventType
-from valet.native.identity import identify, named_by
-from valet.native.provider import (
-    InvalidClient,
-    InvalidGrant,
-    OAuthClient,
-    OAuthClients,
-    TokenEndpoint,
-    TokenGrant,
-)
+from valet.native.exchange import Consented
 from valet.native.table import Above, ConditionFailed, Is, Item, Table, Update, either, when
-from valet.native.vault import Owner, SealBroken, Vault
+from valet.native.vault import SealBroken
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from valet.connectors.models import OAuthProvider
     from valet.native.accounts import Accounts
     from valet.native.configs import Configs
-    from valet.native.endpoint import Endpoint
+    from valet.native.exchange import Exchange
     from valet.native.grants import Grants
 
 
@@ -78,23 +64,12 @@ class DifferentAccount(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class _Consent:
-    """What came of an exchange."""
-
-    tokens: TokenSet
-    scopes: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Verification:
     table: Table
-    vault: Vault
     accounts: Accounts
     grants: Grants
     configs: Configs
-    clients: OAuthClients
-    token_endpoint: TokenEndpoint
-    endpoint: Endpoint
+    exchange: Exchange
     now: Clock = utc_now
 
     def verify(
@@ -204,10 +179,10 @@ class Verification:
         old = self._connected(before)
         if record["status"] == "AWAITING_CONFIRMATION":
             tokens = self.grants.unpark(before, record["sealed"])
-            consent = _Consent(tokens, frozenset(record["scopes"]))
+            consent = Consented(tokens, frozenset(record["scopes"]))
         else:
             kept = old if before.status is AccountStatus.ACTIVE else None
-            consent = self._exchange(record, connection, kept)
+            consent = self.exchange.exchange(record, connection, kept)
         if old and old.subject != consent.tokens.subject and not replace_account:
             self._hold(digest, before, consent)
             raise DifferentAccount(old.email, consent.tokens.email)
@@ -223,7 +198,7 @@ class Verification:
         except SealBroken:
             return None
 
-    def _hold(self, digest: str, before: Account, consent: _Consent) -> None:
+    def _hold(self, digest: str, before: Account, consent: Consented) -> None:
         held = self._from_exchanging(
             digest,
             status="AWAITING_CONFIRMATION",
@@ -233,69 +208,3 @@ class Verification:
         )
         with suppress(ConditionFailed):
             self.table.write(held)
-
-    def _exchange(self, record: Item, connection: Connection, old: TokenSet | None) -> _Consent:
-        owner = Owner(
-            UserKey(record["user"]), connection.name, connection.connector, "authorization"
-        )
-        parked = json.loads(self.vault.open(record["sealed"], owner))
-        provider = load_connector(connection.connector).provider
-        client_id, grant = self._redeem(connection, provider, parked)
-        subject, email = self._whose(provider, client_id, grant, parked["nonce"])
-        # A repeated consent may come without a refresh token: then the one we have goes on.
-        kept = old.refresh_token if old and subject and old.subject == subject else None
-        refresh_token = grant.refresh_token or kept
-        if refresh_token is None and provider.offline:
-            raise ProviderFailure(
-                "the provider gave no lasting access: remove this app in your account's security "
-                "settings at the provider, then connect again",
-                code="no_offline_access",
-            )
-        tokens = TokenSet(
-            access_token=grant.access_token,
-            refresh_token=refresh_token,
-            expires_at=self.now() + timedelta(seconds=grant.expires_in),
-            subject=subject,
-            email=email,
-        )
-        asked = frozenset(record["scopes"])
-        return _Consent(tokens, asked if grant.scopes is None else grant.scopes)
-
-    def _whose(
-        self, provider: OAuthProvider, client_id: str, grant: TokenGrant, nonce: str
-    ) -> tuple[str | None, str | None]:
-        if provider.userinfo:
-            answer = self.token_endpoint.userinfo(provider, token=grant.access_token)
-            return named_by(provider.userinfo, answer)
-        return identify(provider, client_id, grant, nonce, epoch(self.now()))
-
-    def _redeem(
-        self, connection: Connection, provider: OAuthProvider, parked: Mapping[str, str]
-    ) -> tuple[str, TokenGrant]:
-        refused: OAuthClient | None = None
-        for fresh in (False, True):
-            # The second time past the cache: the operator may just have replaced the secret. Who
-            # was not let in has redeemed nothing, so the code is as good as before.
-            client = self.clients.get(connection.oauth_client, fresh=fresh)
-            if client == refused:
-                break
-            try:
-                return client.client_id, self.token_endpoint.exchange(
-                    provider,
-                    client,
-                    code=Secret(parked["code"]),
-                    verifier=Secret(parked["verifier"]),
-                    redirect_uri=callback_url(self.endpoint, connection.name),
-                )
-            except InvalidClient:
-                refused = client
-            except InvalidGrant:
-                raise ProviderFailure(
-                    "the provider did not accept this consent: connect again from your app",
-                    code="code_refused",
-                ) from None
-        raise Misconfigured(
-            f"the provider does not accept the OAuth client {connection.oauth_client!r}: "
-            "an operator has to replace it",
-            code="invalid_client",
-        )
