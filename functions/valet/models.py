@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NewType
+from typing import TYPE_CHECKING, Literal, NewType
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -53,6 +53,16 @@ class Secret:
 
     def __reduce__(self) -> str:
         raise TypeError("a Secret is not serialised")
+
+
+class Access(StrEnum):
+    """What a caller may do with an instance's tools."""
+
+    FULL = "FULL"
+    READ_ONLY = "READ_ONLY"  # sees and calls just the tools that are annotated read-only
+
+
+type Via = Literal["url", "token", "oauth", "iam"]  # how a caller proved what they may use
 
 
 class AccountStatus(StrEnum):

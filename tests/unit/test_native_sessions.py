@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.world import ALICE, BOB, CALENDAR, CONFIG, GMAIL, World
-from valet.models import AccountStatus, ConnectionTools
+from valet.models import Access, AccountStatus, ConnectionTools
 from valet.native import keys
 from valet.native.sessions import CONFIG_AGE, LAST_USED_EVERY
 
@@ -147,8 +147,38 @@ def test_a_function_forgets_the_oldest_instances_rather_than_growing() -> None:
     world = World().deployed()
     key = world.url_key()
     world.sessions.open(key)
-    known = world.sessions._owners
+    known = world.sessions._known
     for number in range(1005):
         world.sessions.open(world.url_key(user=type(ALICE)(f"user-{number}")))
     assert len(known) == 1000
     assert world.sessions.open(key), "it is looked up again"
+
+
+def test_the_url_gives_full_access() -> None:
+    session = World().deployed().session()
+    assert (session.access, session.via) == (Access.FULL, "url")
+
+
+@pytest.mark.parametrize("access", Access)
+def test_an_instance_that_is_known_to_be_the_callers_opens_with_the_access_given(
+    access: Access,
+) -> None:
+    world = World().deployed()
+    world.connected()
+    instance = world.instances.ensure(CONFIG, ALICE)
+    session = world.sessions.for_instance(instance, access, "iam")
+    assert session
+    assert (session.instance, session.user) == (instance.id, ALICE)
+    assert (session.access, session.via) == (access, "iam")
+    assert session.accounts[GMAIL].status is AccountStatus.ACTIVE
+    world.table.requests.clear()
+    assert world.sessions.for_instance(instance, access, "iam")
+    assert world.table.requests == ["get_many"]
+
+
+def test_an_instance_that_was_deleted_since_opens_no_more() -> None:
+    world = World().deployed()
+    instance = world.instances.ensure(CONFIG, ALICE)
+    assert world.sessions.for_instance(instance, Access.FULL, "iam")
+    world.instances.delete(instance.id, ALICE)
+    assert world.sessions.for_instance(instance, Access.FULL, "iam") is None

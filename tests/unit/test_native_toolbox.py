@@ -11,13 +11,14 @@ import pytest
 from tests.fakes import FakeProviderHttp
 from tests.world import ALICE, BOB, CALENDAR, GMAIL, URL, World
 from valet.connectors.catalog import load_connector
-from valet.models import ConnectionTools, Secret, TokenSet
+from valet.models import Access, ConnectionTools, Secret, TokenSet
 from valet.native import keys
 from valet.native.provider import InvalidGrant, ProviderUnavailable, TokenGrant
 from valet.tools.provider import ProviderResponse
 from valet.tools.results import UnknownTool
 
 if TYPE_CHECKING:
+    from valet.native.toolbox import InstanceToolbox
     from valet.tools.results import ToolResult
 
 SEND = "gmail_send_message"
@@ -92,6 +93,34 @@ def test_a_tool_of_a_removed_connection_is_unknown_and_the_others_stay() -> None
     assert names(world) == ["gmail_fetch_mails"]
     with pytest.raises(UnknownTool):
         call(world, FakeProviderHttp(), "googlecalendar_create_event")
+
+
+def read_only(world: World, http: FakeProviderHttp) -> InstanceToolbox:
+    toolbox = world.toolbox(http)
+    return replace(toolbox, session=replace(toolbox.session, access=Access.READ_ONLY))
+
+
+def test_read_only_access_lists_just_the_tools_that_are_annotated_so() -> None:
+    world = World().deployed().exposing(ConnectionTools(GMAIL), ConnectionTools(CALENDAR))
+    listed = read_only(world, FakeProviderHttp()).list_tools()
+    everything = world.toolbox(FakeProviderHttp()).list_tools()
+    assert listed == [tool for tool in everything if tool.annotations["readOnlyHint"]]
+    assert 0 < len(listed) < len(everything)
+
+
+def test_to_read_only_access_a_writing_tool_is_unknown_and_a_reading_one_works() -> None:
+    world = World().deployed().exposing(ConnectionTools(GMAIL))
+    world.connected()
+    http = FakeProviderHttp({"messages": []})
+    toolbox = read_only(world, http)
+    for tool in load_connector("gmail").tools.values():
+        if not tool.read_only:
+            with pytest.raises(UnknownTool):
+                toolbox.call_tool(tool.name, MAIL)
+    with pytest.raises(UnknownTool):
+        toolbox.call_tool("gmail_send_mail", MAIL)  # an alias
+    assert http.sent == []
+    assert not toolbox.call_tool("gmail_fetch_mails", {}).is_error
 
 
 def test_an_alias_is_listed_and_called_under_its_own_name_only() -> None:

@@ -14,7 +14,7 @@ class Toolbox(Protocol):
     """The tools of one MCP instance, run with its user's grants."""
 
     def list_tools(self) -> Sequence[ToolView]:
-        """All tools in a fixed order: a pure function of the config's revision."""
+        """All tools in a fixed order: a pure function of the config's revision and the access."""
         ...
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
@@ -24,6 +24,6 @@ class Toolbox(Protocol):
         results with `is_error`.
 
         Raises:
-            UnknownTool: the instance does not expose `name`.
+            UnknownTool: the instance does not expose `name` to this caller.
         """
         ...

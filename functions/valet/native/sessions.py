@@ -1,8 +1,10 @@
-"""From an MCP URL's key to what it stands for, in one read when warm.
+"""From what a caller proved to what it stands for, in one read when warm.
+
+Each way to prove it has a door: the URL's key, or an instance that is known to be the caller's.
 
 What never changes about an instance (its user and config) and what may be up to 30 seconds old (the
-config's revision, the connections) is remembered between requests; whether the URL lives and what
-the grants are is read on every request, so that revocation bites at once.
+config's revision, the connections) is remembered between requests; whether the URL or the instance
+lives and what the grants are is read on every request, so that revocation bites at once.
 """
 
 from __future__ import annotations
@@ -10,21 +12,30 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from valet.errors import NotFound
-from valet.models import Account, Connection, InstanceId, McpConfig, UserKey
+from valet.models import (
+    Access,
+    Account,
+    Connection,
+    InstanceId,
+    McpConfig,
+    McpInstance,
+    UserKey,
+    Via,
+)
 from valet.native import keys
 from valet.native.clock import Clock, epoch, utc_now
 from valet.native.instances import lives
 from valet.native.table import ConditionFailed, Is, Item, Key, Table, Update, when
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from valet.native.accounts import Accounts
     from valet.native.configs import Configs
-    from valet.native.url_keys import UrlKey, UrlKeys
+    from valet.native.url_keys import UrlKeys
 
 CONFIG_AGE = timedelta(seconds=30)  # how late a config's update may reach a warm function
 LAST_USED_EVERY = timedelta(minutes=5)
@@ -33,13 +44,23 @@ _REMEMBERED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One request's view of an instance."""
+    """One request's view of an instance, and what its caller may do there."""
 
     instance: InstanceId
     user: UserKey
     config: McpConfig
     connections: Mapping[str, Connection]
     accounts: Mapping[str, Account]
+    access: Access
+    via: Via
+
+
+class _Owned(NamedTuple):
+    """What never changes about an instance."""
+
+    id: InstanceId
+    user: UserKey
+    config: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +79,7 @@ class Sessions:
     accounts: Accounts
     url_keys: UrlKeys
     now: Clock = utc_now
-    _owners: OrderedDict[InstanceId, tuple[UserKey, str]] = field(
-        default_factory=OrderedDict, init=False
-    )
+    _known: OrderedDict[InstanceId, _Owned] = field(default_factory=OrderedDict, init=False)
     _catalogues: dict[str, _Catalogue] = field(default_factory=dict, init=False)
 
     def open(self, key_text: str) -> Session | None:
@@ -68,42 +87,55 @@ class Sessions:
         key = self.url_keys.parse(key_text)
         if key is None:
             return None
-        known = self._owners.get(key.instance)
-        if known is None:
-            known = self._look_up(key.instance)
-            if known is None:
-                return None
-        user, config_name = known
-        catalogue = self._catalogue(config_name)
+        owned = self._owned(key.instance)
+        if owned is None:
+            return None
+        now = epoch(self.now())
+        return self._session(owned, Access.FULL, "url", lambda item: lives(item, key, now))
+
+    def for_instance(self, instance: McpInstance, access: Access, via: Via) -> Session | None:
+        """The session of an instance that is known to be the caller's; None once it is deleted."""
+        owned = _Owned(instance.id, instance.user, instance.config)
+        return self._session(owned, access, via, lambda _: True)
+
+    def _session(
+        self, owned: _Owned, access: Access, via: Via, is_open: Callable[[Item], bool]
+    ) -> Session | None:
+        catalogue = self._catalogue(owned.config)
         if catalogue is None:
             return None
         account_keys = {
-            keys.account(user, m.connection): m.connection
+            keys.account(owned.user, m.connection): m.connection
             for m in catalogue.config.mappings
             if m.connection in catalogue.connections
         }
-        found = self.table.get_many([keys.instance(key.instance), *account_keys])
-        item = found.get(keys.instance(key.instance))
-        if item is None or not lives(item, key, epoch(self.now())):
+        found = self.table.get_many([keys.instance(owned.id), *account_keys])
+        item = found.get(keys.instance(owned.id))
+        if item is None or not is_open(item):
             return None
-        self._touch(item, key)
+        self._touch(item, owned.id)
         return Session(
-            instance=key.instance,
-            user=user,
+            instance=owned.id,
+            user=owned.user,
             config=catalogue.config,
             connections=catalogue.connections,
-            accounts=self._accounts(user, catalogue, account_keys, found),
+            accounts=self._accounts(owned.user, catalogue, account_keys, found),
+            access=access,
+            via=via,
         )
 
-    def _look_up(self, instance: InstanceId) -> tuple[UserKey, str] | None:
+    def _owned(self, instance: InstanceId) -> _Owned | None:
+        known = self._known.get(instance)
+        if known:
+            return known
         item = self.table.get(keys.instance(instance))
         if item is None:
             return None
-        known = (UserKey(item["user"]), str(item["config"]))
-        self._owners[instance] = known
-        if len(self._owners) > _REMEMBERED:
-            self._owners.popitem(last=False)
-        return known
+        owned = _Owned(instance, UserKey(item["user"]), str(item["config"]))
+        self._known[instance] = owned
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return owned
 
     def _catalogue(self, name: str) -> _Catalogue | None:
         now = epoch(self.now())
@@ -131,12 +163,12 @@ class Sessions:
             for key, name in account_keys.items()
         }
 
-    def _touch(self, item: Item, key: UrlKey) -> None:
+    def _touch(self, item: Item, instance: InstanceId) -> None:
         now = epoch(self.now())
         if now - item.get("last_used_at", 0) >= LAST_USED_EVERY.total_seconds():
             used = {"last_used_at": now}
-            alive = when(Is("id", key.instance))  # an update would bring a deleted item back
+            alive = when(Is("id", instance))  # an update would bring a deleted item back
             try:
-                self.table.write(Update(keys.instance(key.instance), set=used, when=alive))
+                self.table.write(Update(keys.instance(instance), set=used, when=alive))
             except ConditionFailed:
                 return

@@ -1,7 +1,7 @@
 """The tools of one MCP instance, run with its user's grants.
 
-What is listed is a pure function of the config's revision: a missing or ended grant makes a tool's
-calls say so, with a link, and changes nothing about the list.
+What is listed is a pure function of the config's revision and the caller's access: a missing or
+ended grant makes a tool's calls say so, with a link, and changes nothing about the list.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from valet.connectors.catalog import load_connector
 from valet.errors import ValetError
+from valet.models import Access
 from valet.native.configs import exposed_tools
 from valet.native.ledger import Entry, Ledger, fingerprint
 from valet.tools.arguments import check_arguments
@@ -76,7 +77,7 @@ class InstanceToolbox:
         return [
             _view(connection.connector, name)
             for mapping, connection in self._mapped()
-            for name in exposed_tools(mapping, connection.connector)
+            for name in self._names(mapping, connection.connector)
         ]
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
@@ -104,9 +105,17 @@ class InstanceToolbox:
             if mapping.connection in known
         ]
 
+    def _names(self, mapping: ConnectionTools, connector: str) -> Sequence[str]:
+        """The tools that this caller has: what is not among them is unknown to them."""
+        exposed = exposed_tools(mapping, connector)
+        if self.session.access is Access.FULL:
+            return exposed
+        catalogue = load_connector(connector)
+        return [name for name in exposed if catalogue.tool(name).read_only]
+
     def _offer(self, name: str) -> _Offer:
         for mapping, connection in self._mapped():
-            if name in exposed_tools(mapping, connection.connector):
+            if name in self._names(mapping, connection.connector):
                 tool = load_connector(connection.connector).tool(name)
                 return _Offer(tool, connection, self.session.accounts[connection.name])
         raise UnknownTool(f"Unknown tool: {name[:64]}")
