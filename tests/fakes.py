@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from valet.errors import Misconfigured
 from valet.models import Secret
+from valet.native.key_ring import KeyRing
 from valet.native.provider import InvalidGrant, OAuthClient, TokenGrant
 from valet.native.table import (
     Above,
@@ -28,7 +29,6 @@ from valet.native.table import (
     When,
     Write,
 )
-from valet.native.url_keys import KeyRing
 from valet.native.vault import Owner, SealBroken
 from valet.tools.provider import ProviderRequest, ProviderResponse
 

@@ -40,13 +40,14 @@ from valet.native.erase import Erase
 from valet.native.exchange import Exchange
 from valet.native.grants import Grants
 from valet.native.instances import Instances
+from valet.native.key_ring import KeyRing, Signers
 from valet.native.ledger import Ledger
 from valet.native.provider import TokenGrant
 from valet.native.sessions import Session, Sessions
 from valet.native.tickets import Tickets
 from valet.native.tokens import Tokens
 from valet.native.toolbox import CallRecord, InstanceToolbox
-from valet.native.url_keys import KeyRing, UrlKeys
+from valet.native.url_keys import UrlKeys
 from valet.native.verification import Verification
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class World:
         self.accounts = Accounts(self.table, self.events, self.now)
         self.grants = Grants(self.accounts, self.vault)
         self.tickets = Tickets(self.table, self.endpoint, self.now)
-        self.url_keys = UrlKeys(lambda: self.ring)
+        self.url_keys = UrlKeys(Signers(lambda: self.ring))
         self.instances = Instances(
             self.table, self.configs, self.url_keys, self.endpoint, self.events, self.now
         )

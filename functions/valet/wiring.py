@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from valet.native.events import LazyEvents
     from valet.native.grants import Grants
     from valet.native.instances import Instances
+    from valet.native.key_ring import Signers
     from valet.native.ledger import Ledger
     from valet.native.sessions import Sessions
     from valet.native.tickets import Tickets
@@ -90,11 +91,18 @@ def tickets() -> Tickets:
 
 @cache
 def url_keys() -> UrlKeys:
-    from valet.adapters.secrets_manager import SecretKeyRing
     from valet.native.url_keys import UrlKeys
 
+    return UrlKeys(signers())
+
+
+@cache
+def signers() -> Signers:
+    from valet.adapters.secrets_manager import SecretKeyRing
+    from valet.native.key_ring import Signers
+
     ring = SecretKeyRing(_secret("url_keys_secret"))
-    return UrlKeys(ring, ring.latest)
+    return Signers(ring, ring.latest)
 
 
 @cache

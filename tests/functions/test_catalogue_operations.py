@@ -14,7 +14,7 @@ from tests.functions.test_routes import CASES, all_routes, event_for
 from tests.infra.template_support import FUNCTIONS, ROOT, environment, resources, statements
 from tests.world import ALICE, CONFIG, GMAIL
 from valet.models import Secret
-from valet.native.url_keys import KeyRing
+from valet.native.key_ring import KeyRing
 
 if TYPE_CHECKING:
     import io

@@ -10,7 +10,8 @@ import pytest
 from tests import events
 from tests.world import CALENDAR, CONFIG, GMAIL
 from valet.models import ConnectionTools, InstanceId, Secret
-from valet.native.url_keys import KeyRing, UrlKey, UrlKeys
+from valet.native.key_ring import KeyRing, Signers
+from valet.native.url_keys import UrlKey, UrlKeys
 from valet.tools.provider import ProviderResponse
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def bad_keys(bundle: Bundle) -> dict[str, str]:
         "in capitals": key.upper(),
         "with a space": f" {key}",
         "with a newline": f"{key}\n",
-        "signed by another": UrlKeys(lambda: alien).derive(parsed),
+        "signed by another": UrlKeys(Signers(lambda: alien)).derive(parsed),
         "signed, of a generation to come": bundle.world.url_keys.derive(
             UrlKey(parsed.instance, 2, "k1")
         ),

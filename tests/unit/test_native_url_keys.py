@@ -14,10 +14,12 @@ from tests.fakes import key_ring
 from tests.world import World
 from valet.errors import Misconfigured
 from valet.models import InstanceId, Secret
-from valet.native.url_keys import KeyRing, UrlKey, UrlKeys, new_instance_id
+from valet.native.key_ring import KeyRing, Signers
+from valet.native.signed_keys import SignedForm, checksum
+from valet.native.url_keys import UrlKey, UrlKeys, new_instance_id
 
 RING = key_ring("k1", "k2")
-KEYS = UrlKeys(lambda: RING)
+KEYS = UrlKeys(Signers(lambda: RING))
 CONTENT = UrlKey(InstanceId("ins_" + "0123456789abcdef" * 2), 1, "k1")
 KEY = KEYS.derive(CONTENT)
 
@@ -51,9 +53,17 @@ def test_the_signature_refuses_an_edit_whose_checksum_was_made_to_fit() -> None:
 
 def with_checksum(body: str) -> str:
     """A key as an attacker makes it, who can read this code and has no signing key."""
-    from valet.native.url_keys import _checksum
+    return f"mvk_{body}{checksum(body)}"
 
-    return f"mvk_{body}{_checksum(body)}"
+
+def test_what_is_signed_for_another_purpose_is_no_key() -> None:
+    form = SignedForm("mvk_", b"another:", "16sI")
+    assert KEYS.parse(form.write(RING.keys["k1"], "k1", b"i" * 16, 1)) is None
+
+
+def test_a_form_that_would_have_several_spellings_is_refused() -> None:
+    with pytest.raises(ValueError, match="stray bits"):
+        SignedForm("mvk_", b"mcp-url:", "16sIB")
 
 
 @pytest.mark.parametrize(
@@ -87,11 +97,11 @@ def test_a_wrong_prefix_length_alphabet_or_checksum_is_refused(text: str) -> Non
 
 def test_a_key_of_another_ring_is_refused() -> None:
     other = KeyRing("k1", {"k1": Secret("another-secret-of-32-characters-or-more")})
-    assert UrlKeys(lambda: other).parse(KEY) is None
+    assert UrlKeys(Signers(lambda: other)).parse(KEY) is None
 
 
 def test_a_key_whose_signer_left_the_ring_is_refused() -> None:
-    assert UrlKeys(lambda: key_ring("k2")).parse(KEY) is None
+    assert UrlKeys(Signers(lambda: key_ring("k2"))).parse(KEY) is None
 
 
 @pytest.mark.parametrize(
@@ -108,17 +118,18 @@ def test_the_signature_of_one_generation_instance_or_key_does_not_fit_another(
 
 
 def test_a_key_names_the_key_that_signed_it_so_that_the_ring_can_roll() -> None:
-    rolled = UrlKeys(lambda: key_ring("k2", "k1"))
+    rolled = UrlKeys(Signers(lambda: key_ring("k2", "k1")))
     assert rolled.parse(KEY) == CONTENT
     assert rolled.derive(CONTENT) == KEY
     assert rolled.current_key_id() == "k2"
 
 
 def test_a_key_that_the_cached_ring_does_not_know_is_looked_for_in_the_latest() -> None:
-    cached = UrlKeys(lambda: key_ring("k0"), latest=lambda: key_ring("k1", "k0"))
+    cached = UrlKeys(Signers(lambda: key_ring("k0"), lambda: key_ring("k1", "k0")))
     assert cached.parse(KEY) == CONTENT
     assert cached.derive(CONTENT) == KEY
-    assert UrlKeys(lambda: key_ring("k0"), latest=lambda: key_ring("k0")).parse(KEY) is None
+    stale = UrlKeys(Signers(lambda: key_ring("k0"), lambda: key_ring("k0")))
+    assert stale.parse(KEY) is None
 
 
 @settings(max_examples=300, deadline=None)
@@ -142,7 +153,7 @@ def test_a_bad_key_costs_no_table_read() -> None:
     world = World().deployed()
     good = world.url_key()
     world.table.requests.clear()
-    others = UrlKeys(lambda: KeyRing("k1", {"k1": Secret("o" * 32)})).derive(CONTENT)
+    others = UrlKeys(Signers(lambda: KeyRing("k1", {"k1": Secret("o" * 32)}))).derive(CONTENT)
     for bad in (
         others,
         good[:-1],

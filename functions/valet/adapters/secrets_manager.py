@@ -10,8 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from valet.errors import Busy, Misconfigured
 from valet.models import Secret
+from valet.native.key_ring import KeyRing
 from valet.native.provider import OAuthClient
-from valet.native.url_keys import KeyRing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
