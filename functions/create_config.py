@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from valet import cloudformation
 from valet.cloudformation import Provisioned, ResourceRequest
-from valet.connectors.catalog import load_connector
+from valet.connectors.catalog import connector_names, load_connector
 from valet.errors import BadRequest, UnknownName
 from valet.http import Body, Request, Response, Route, describe, http_handler, json_response
 from valet.models import ConnectionTools, McpConfig
-from valet.native.configs import exposed_tools, known_connectors
+from valet.native.exposure import exposed_tools, offered
 from valet.wiring import configs, endpoint
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def list_tools(request: Request) -> Response:
     asked = request.query.get("connector", [])
     if len(asked) > 1:
         raise BadRequest("name one connector, or none for all", code="bad_query")
-    names = asked or known_connectors()
+    names = asked or connector_names()
     return json_response({"tools": [tool for name in names for tool in tool_views(name)]})
 
 
@@ -115,7 +115,7 @@ def tool_views(connector: str) -> list[dict[str, Any]]:
 
 
 def config_view(config: McpConfig) -> dict[str, Any]:
-    connections = configs().connections()
+    still = offered(config, configs().connections())
     return {
         "name": config.name,
         "description": config.description,
@@ -124,16 +124,14 @@ def config_view(config: McpConfig) -> dict[str, Any]:
         "connections": [
             {
                 "connection": mapping.connection,
-                "connector": connection.connector if connection else None,
+                "connector": mapping.connector,
+                "removed": mapping.connection not in still,
                 "tools": list(names),
                 "tool_count": len(names),
                 "all_tools": mapping.tools is None,
             }
             for mapping in config.mappings
-            for connection in [connections.get(mapping.connection)]
-            for names in [
-                exposed_tools(mapping, connection.connector) if connection else mapping.tools or ()
-            ]
+            for names in [exposed_tools(mapping)]
         ],
     }
 

@@ -23,6 +23,7 @@ from valet.http import (
     problem_body,
 )
 from valet.models import McpInstance, UserKey, user_key
+from valet.native.exposure import offered
 from valet.native.readiness import readiness
 from valet.wiring import accounts, configs, instances, tickets
 
@@ -80,18 +81,17 @@ def ensured(config: str, user: UserKey) -> dict[str, Any]:
 
 def view(instance: McpInstance) -> dict[str, Any]:
     config = configs().get(instance.config)
-    known = configs().connections()
-    offered = {m.connection: known[m.connection] for m in config.mappings if m.connection in known}
-    found = accounts().of(instance.user, offered)
+    connections = offered(config, configs().connections())
+    found = accounts().of(instance.user, connections)
     return summary(instance) | {
         "connections": [
             {"connection": name, "connector": c.connector, "status": found[name].status.value}
-            for name, c in offered.items()
+            for name, c in connections.items()
         ],
         "tools": [
             {"name": tool.name, "connection": tool.connection, "ready": tool.ready}
             | ({} if tool.ready else {"reason": tool.reason})
-            for tool in readiness(config, offered, found)
+            for tool in readiness(config, found)
         ],
     }
 

@@ -90,6 +90,7 @@ class ConnectionTools:
 
     connection: str
     tools: tuple[str, ...] | None = None  # None exposes all tools of the connector
+    connector: str = ""  # the connection's when the config was declared: its declaring fills it in
 
 
 @dataclass(frozen=True, slots=True)

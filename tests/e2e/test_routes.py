@@ -148,6 +148,7 @@ def puts_a_config(scene: Scene) -> None:
         {
             "connection": GMAIL,
             "connector": "gmail",
+            "removed": False,
             "tools": ["gmail_list_labels"],
             "tool_count": 1,
             "all_tools": False,

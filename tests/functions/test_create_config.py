@@ -37,6 +37,7 @@ def test_a_config_is_shown_as_it_was_put(bundle: Bundle) -> None:
             {
                 "connection": GMAIL,
                 "connector": "gmail",
+                "removed": False,
                 "tools": ["gmail_fetch_mails"],
                 "tool_count": 1,
                 "all_tools": False,
@@ -84,11 +85,13 @@ def test_a_wrong_connection_is_answered_with_the_nearest(bundle: Bundle) -> None
     assert answer.json["detail"] == "unknown connection 'MY_GMIAL': did you mean 'MY_GMAIL'?"
 
 
-def test_a_config_whose_connection_was_removed_is_still_shown(bundle: Bundle) -> None:
+def test_a_config_whose_connection_was_removed_is_still_shown_and_says_so(bundle: Bundle) -> None:
+    before = call(bundle, "GET /configs/{name}", CONFIG).json
     bundle.world.configs.delete_connection(GMAIL, owner="")
-    shown = call(bundle, "GET /configs/{name}", CONFIG)
-    assert shown.status == 200
-    assert shown.json["connections"][0]["connector"] is None
+    shown = call(bundle, "GET /configs/{name}", CONFIG).json
+    assert [each["removed"] for each in shown["connections"]] == [True, False]
+    shown["connections"][0]["removed"] = False
+    assert shown == before
 
 
 def test_the_catalogue_lists_each_connectors_tools(bundle: Bundle) -> None:

@@ -159,6 +159,7 @@ def test_an_edited_connection_gets_no_token_of_its_old_connector() -> None:
     connect(world)
     world.provider.calls.clear()
     world.table.items[keys.connection(GMAIL)]["connector"] = "googlecalendar"
+    world.table.items[keys.config(CONFIG)]["mappings"][0]["connector"] = "googlecalendar"
     http = FakeProviderHttp()
     result = world.toolbox(http).call_tool("googlecalendar_list_calendars", {})
     assert (result.is_error, result.code) == (True, "seal_broken")

@@ -31,7 +31,7 @@ def test_discovery_names_every_revision_of_both_eras() -> None:
 
 def test_a_list_says_how_long_and_for_whom_it_holds() -> None:
     result = World().modern("tools/list").result
-    assert (result["ttlMs"], result["cacheScope"]) == (300_000, "private")
+    assert (result["ttlMs"], result["cacheScope"]) == (30_000, "private")
     assert [tool["name"] for tool in result["tools"]] == ["echo", "send"]
     assert "nextCursor" not in result
 

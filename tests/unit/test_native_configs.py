@@ -11,7 +11,7 @@ from valet.connectors.catalog import load_connector
 from valet.errors import BadRequest, Busy, Conflict, NotFound, UnknownName
 from valet.models import ConnectionTools, McpConfig
 from valet.native import keys
-from valet.native.configs import MAX_DESCRIPTION, MAX_MAPPINGS
+from valet.native.config_rules import MAX_DESCRIPTION, MAX_MAPPINGS
 from valet.native.readiness import readiness
 
 MAILS = ConnectionTools(GMAIL, ("gmail_fetch_mails",))
@@ -129,8 +129,7 @@ def test_an_empty_tool_list_is_refused_and_none_exposes_all() -> None:
         put(world, ConnectionTools(GMAIL, ()))
     assert refusal.value.code == "empty_tools"
     config = put(world, ConnectionTools(GMAIL))
-    connections = world.configs.connections()
-    ready = readiness(config, connections, {GMAIL: world.account()})
+    ready = readiness(config, {GMAIL: world.account()})
     assert [tool.name for tool in ready] == list(load_connector("gmail").tools)
 
 

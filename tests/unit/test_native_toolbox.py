@@ -87,12 +87,35 @@ def test_a_tool_that_is_not_listed_is_unknown_though_the_catalogue_has_it(name: 
     assert http.sent == []
 
 
-def test_a_tool_of_a_removed_connection_is_unknown_and_the_others_stay() -> None:
+@pytest.mark.parametrize("declared_again_as", [None, "gmail"])
+def test_a_removed_connection_takes_its_tools_calls_away_and_nothing_from_the_list(
+    declared_again_as: str | None,
+) -> None:
     world = connected()
+    world.connected(connection=CALENDAR)
     world.configs.delete_connection(CALENDAR, owner="s/Cal")
-    assert names(world) == ["gmail_fetch_mails"]
-    with pytest.raises(UnknownTool):
-        call(world, FakeProviderHttp(), "googlecalendar_create_event")
+    if declared_again_as:
+        world.configs.put_connection(CALENDAR, declared_again_as, None, owner="o", replaces=False)
+    assert names(world) == LISTED
+    event = {"summary": "s", "start_datetime": "2026-12-01T09:00:00Z"}
+    http = FakeProviderHttp({"messages": []})
+    result = call(world, http, "googlecalendar_create_event", **event)
+    assert (result.is_error, result.code) == (True, "connection_removed")
+    assert "do not retry" in result.text
+    assert result.connect_url is None, "there is nothing that a user could connect"
+    assert http.sent == []
+    assert (world.audited[0].connection, world.audited[0].outcome) == (
+        CALENDAR,
+        "connection_removed",
+    )
+    assert not call(world, http).is_error
+
+
+def test_all_tools_of_a_removed_connection_stay_listed_though_the_config_names_none() -> None:
+    world = World().deployed().exposing(ConnectionTools(GMAIL))
+    before = names(world)
+    world.configs.delete_connection(GMAIL, owner="s/Gmail")
+    assert names(world) == before == list(load_connector("gmail").tools)
 
 
 def read_only(world: World, http: FakeProviderHttp) -> InstanceToolbox:

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from valet.mcp.jsonrpc import Request
     from valet.mcp.toolbox import Toolbox
 
-_TTL_MS: Final = {"server/discover": 3_600_000, "tools/list": 300_000}
+# An update of the config is to reach a client that caches within a minute; half of that is the
+# time for which a warm function remembers configs.
+_TTL_MS: Final = {"server/discover": 3_600_000, "tools/list": 30_000}
 _STATUS: Final = {METHOD_NOT_FOUND: 404, INTERNAL_ERROR: 500}
 
 

@@ -7,15 +7,22 @@ nobody in particular (HTTP). A stack may not take over a name that something els
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from valet.connectors.catalog import connector_names, load_connector
-from valet.errors import BadRequest, Busy, Conflict, NotFound, UnknownName
-from valet.models import Connection, ConnectionTools, McpConfig
+from valet.connectors.catalog import load_connector
+from valet.errors import Busy, Conflict, NotFound, UnknownName
+from valet.models import Connection, McpConfig
 from valet.native import keys
-from valet.native.clock import Clock, epoch, from_epoch, utc_now
+from valet.native.clock import Clock, utc_now
+from valet.native.config_rules import (
+    CONFIG_NAME,
+    check_config_name,
+    check_connection_name,
+    check_description,
+    checked_mappings,
+)
+from valet.native.revisions import Revisions, from_item, to_item
 from valet.native.table import (
     Absent,
     ConditionFailed,
@@ -29,12 +36,10 @@ from valet.native.table import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-CONFIG_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
-CONNECTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
-MAX_MAPPINGS = 25
-MAX_DESCRIPTION = 1000
+    from valet.models import ConnectionTools
+
 _RACES = 5  # attempts against other writers of the same config
 
 
@@ -42,6 +47,10 @@ _RACES = 5  # attempts against other writers of the same config
 class Configs:
     table: Table
     now: Clock = utc_now
+
+    @property
+    def revisions(self) -> Revisions:
+        return Revisions(self.table)
 
     def put_connection(
         self, name: str, connector: str, oauth_client: str | None, *, owner: str, replaces: bool
@@ -53,10 +62,10 @@ class Configs:
             UnknownName: no such connector.
             Conflict: another owner declared the name, or it is another connector's.
         """
-        _check_name("connection", name, CONNECTION_NAME, "letters, digits, '_' and '-'")
+        check_connection_name("connection", name)
         provider = load_connector(connector).provider
         client = oauth_client or provider.name
-        _check_name("OAuth client", client, CONNECTION_NAME, "letters, digits, '_' and '-'")
+        check_connection_name("OAuth client", client)
         key = keys.connection(name)
         item = {
             "pk": key.pk,
@@ -103,24 +112,21 @@ class Configs:
             UnknownName: a connection or a tool does not exist; names the nearest that does.
             Conflict: another owner declared the name.
         """
-        _check_name("config", name, CONFIG_NAME, "lower-case letters, digits, '_' and '-'")
-        if len(description) > MAX_DESCRIPTION:
-            raise BadRequest(
-                f"the description has {len(description)} characters: at most {MAX_DESCRIPTION}",
-                code="description_too_long",
-            )
-        self._check_mappings(mappings)
+        check_config_name(name)
+        check_description(description)
+        declared = checked_mappings(mappings, self.connections())
         for _ in range(_RACES):
             current = self.table.get(keys.config(name))
             self._refuse_other_owner("config", name, current, owner, replaces=replaces)
-            stored = _from_item(current) if current else None
-            if stored and (stored.description, stored.mappings) == (description, tuple(mappings)):
+            stored = from_item(current) if current else None
+            if stored and (stored.description, stored.mappings) == (description, declared):
                 return stored
-            revision = self._next_revision(name, stored)
-            config = McpConfig(name, description, tuple(mappings), revision, self.now())
+            revision = self.revisions.next_number(name, stored)
+            config = McpConfig(name, description, declared, revision, self.now())
             # An operator's change in passing leaves the stack in charge of what it declared.
-            head = _to_item(config, current["owner"] if current else owner)
-            history = head | vars_of(keys.config_revision(name, revision))
+            in_charge = current["owner"] if current else owner
+            head = to_item(keys.config(name), config, in_charge)
+            history = to_item(keys.config_revision(name, revision), config, in_charge)
             unchanged = when(Is("revision", stored.revision)) if stored else when(Absent())
             try:
                 self.table.transact(Put(head, unchanged), Put(history, when(Absent())))
@@ -134,7 +140,7 @@ class Configs:
         item = self.table.get(keys.config(name)) if CONFIG_NAME.fullmatch(name) else None
         if item is None:
             raise NotFound(f"no MCP config {name[:100]!r}: GET /configs lists them")
-        return _from_item(item)
+        return from_item(item)
 
     def find(self, name: str) -> McpConfig:
         """A config that a request names; a wrong name is answered with the nearest right one.
@@ -145,47 +151,14 @@ class Configs:
         item = self.table.get(keys.config(name)) if CONFIG_NAME.fullmatch(name) else None
         if item is None:
             raise UnknownName("config", name, [config.name for config in self.all()])
-        return _from_item(item)
+        return from_item(item)
 
     def all(self) -> list[McpConfig]:
-        return [_from_item(item) for item in self.table.query(keys.CONFIGS)]
+        return [from_item(item) for item in self.table.query(keys.CONFIGS)]
 
     def delete(self, name: str, *, owner: str) -> None:
         """Delete a config; its instances' URLs stop answering. One that is gone is no error."""
         self._delete(keys.config(name), owner)
-
-    def _check_mappings(self, mappings: Sequence[ConnectionTools]) -> None:
-        if not mappings:
-            raise BadRequest(
-                "a config needs at least one connection: add one to Connections",
-                code="no_connections",
-            )
-        if len(mappings) > MAX_MAPPINGS:
-            raise BadRequest(
-                f"{len(mappings)} connections: at most {MAX_MAPPINGS} fit one config",
-                code="too_many_connections",
-            )
-        connections = self.connections()
-        seen: set[str] = set()
-        exposed: dict[str, str] = {}
-        for mapping in mappings:
-            connection = connections.get(mapping.connection)
-            if connection is None:
-                raise UnknownName("connection", mapping.connection, connections)
-            if mapping.connection in seen:
-                raise BadRequest(
-                    f"connection {mapping.connection!r} is listed twice: merge its tools",
-                    code="duplicate_connection",
-                )
-            seen.add(mapping.connection)
-            _check_tools(mapping, connection.connector, exposed)
-
-    def _next_revision(self, name: str, stored: McpConfig | None) -> int:
-        if stored:
-            return stored.revision + 1
-        # A config that was deleted and declared again goes on counting: revisions are immutable.
-        history = self.table.query(keys.config_revision(name, 0).pk)
-        return int(history[-1]["revision"]) + 1 if history else 1
 
     def _delete(self, key: Key, owner: str) -> None:
         # A stack's late delete must not take what is another owner's by now; an operator's may.
@@ -208,33 +181,6 @@ class Configs:
         )
 
 
-def exposed_tools(mapping: ConnectionTools, connector: str) -> tuple[str, ...]:
-    """The names that a mapping exposes; without a list, all tools of the connector.
-
-    A name that the connector no longer has is left out: one tool is lost, not the server.
-    """
-    catalogue = load_connector(connector)
-    if mapping.tools is None:
-        return tuple(catalogue.tools)
-    return tuple(name for name in mapping.tools if catalogue.has(name))
-
-
-def known_connectors() -> list[str]:
-    return connector_names()
-
-
-def vars_of(key: Key) -> dict[str, str]:
-    return {"pk": key.pk, "sk": key.sk}
-
-
-def _check_name(kind: str, name: str, pattern: re.Pattern[str], allowed: str) -> None:
-    if not pattern.fullmatch(name):
-        raise BadRequest(
-            f"bad {kind} name {name[:100]!r}: 1 to 100 of {allowed}, first a letter or digit",
-            code="bad_name",
-        )
-
-
 def _refuse_other_connector(name: str, item: Item | None, connector: str) -> None:
     """The tools that configs name on it, and the grants sealed for it, are its connector's."""
     if item and item["connector"] != connector:
@@ -243,52 +189,3 @@ def _refuse_other_connector(name: str, item: Item | None, connector: str) -> Non
             "under another name",
             code="connector_fixed",
         )
-
-
-def _check_tools(mapping: ConnectionTools, connector: str, exposed: dict[str, str]) -> None:
-    catalogue = load_connector(connector)
-    names = mapping.tools if mapping.tools is not None else tuple(catalogue.tools)
-    if not names:
-        raise BadRequest(
-            f"connection {mapping.connection!r} has an empty tool list: name the tools, or leave "
-            "Tools out to expose all of them",
-            code="empty_tools",
-        )
-    for name in names:
-        catalogue.tool(name)
-        if name in exposed:
-            where = "twice" if exposed[name] == mapping.connection else f"by {exposed[name]!r} too"
-            raise BadRequest(
-                f"tool {name!r} is exposed {where}: a name can be on a server once",
-                code="duplicate_tool",
-            )
-        exposed[name] = mapping.connection
-
-
-def _to_item(config: McpConfig, owner: str) -> Item:
-    mappings: list[Mapping[str, Any]] = [
-        {"connection": m.connection, "tools": None if m.tools is None else list(m.tools)}
-        for m in config.mappings
-    ]
-    return {
-        **vars_of(keys.config(config.name)),
-        "name": config.name,
-        "description": config.description,
-        "mappings": mappings,
-        "revision": config.revision,
-        "updated_at": epoch(config.updated_at),
-        "owner": owner,
-    }
-
-
-def _from_item(item: Item) -> McpConfig:
-    return McpConfig(
-        name=item["name"],
-        description=item["description"],
-        mappings=tuple(
-            ConnectionTools(m["connection"], None if m["tools"] is None else tuple(m["tools"]))
-            for m in item["mappings"]
-        ),
-        revision=int(item["revision"]),
-        updated_at=from_epoch(item["updated_at"]),
-    )

@@ -21,6 +21,7 @@ from valet.connectors.catalog import load_connector
 from valet.errors import Conflict, NotFound
 from valet.native import keys
 from valet.native.clock import Clock, epoch, utc_now
+from valet.native.exposure import offered
 from valet.native.readiness import lacking_tools, tools_on
 from valet.native.table import Absent, Put, Table, when
 from valet.native.tickets import Ticket, Tickets, ticket_gone
@@ -146,9 +147,7 @@ class Consent:
             config = self.configs.get(ticket.config)
         except NotFound:
             raise ticket_gone() from None
-        known = self.configs.connections()
-        names = [mapping.connection for mapping in config.mappings]
-        return config, {name: known[name] for name in names if name in known}
+        return config, offered(config, self.configs.connections())
 
     def _scopes(self, connection: Connection, provider: OAuthProvider) -> Sequence[str]:
         """What all configs' exposed tools need on this connection, and no more.

@@ -28,8 +28,12 @@ def config(name: str) -> Key:
     return Key(CONFIGS, name)
 
 
+def revisions_partition(name: str) -> str:
+    return f"CONFIG#{name}"
+
+
 def config_revision(name: str, revision: int) -> Key:
-    return Key(f"CONFIG#{name}", f"{revision:08d}")
+    return Key(revisions_partition(name), f"{revision:08d}")
 
 
 def connection(name: str) -> Key:

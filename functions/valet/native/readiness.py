@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from valet.connectors.catalog import load_connector
-from valet.models import Account, AccountStatus, Connection, McpConfig
-from valet.native.configs import exposed_tools
+from valet.models import Account, AccountStatus, ConnectionTools, McpConfig
+from valet.native.exposure import exposed_tools
 from valet.tools.scopes import missing
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def tools_on(configs: Iterable[McpConfig], connection: str, connector: str) -> l
         catalogue.tool(name)
         for config in configs
         for mapping in config.mappings
-        if mapping.connection == connection
-        for name in exposed_tools(mapping, connector)
+        if (mapping.connection, mapping.connector) == (connection, connector)
+        for name in exposed_tools(mapping)
     ]
 
 
@@ -60,23 +60,20 @@ _WHY = {
 }
 
 
-def readiness(
-    config: McpConfig, connections: Mapping[str, Connection], accounts: Mapping[str, Account]
-) -> Iterator[ToolReadiness]:
-    """In the config's order, which is the order of `tools/list`."""
+def readiness(config: McpConfig, accounts: Mapping[str, Account]) -> Iterator[ToolReadiness]:
+    """In the config's order, which is the order of `tools/list`.
+
+    `accounts` are the user's on the connections that the config still has, whatever their status.
+    """
     for mapping in config.mappings:
-        connection = connections.get(mapping.connection)
-        if connection is None:
-            for name in mapping.tools or ():
-                yield ToolReadiness(name, mapping.connection, "connection_removed")
-            continue
-        for name in exposed_tools(mapping, connection.connector):
-            reason = _reason(name, connection, accounts[connection.name])
+        account = accounts.get(mapping.connection)
+        for name in exposed_tools(mapping):
+            reason = _reason(name, mapping, account) if account else "connection_removed"
             yield ToolReadiness(name, mapping.connection, reason)
 
 
-def _reason(name: str, connection: Connection, account: Account) -> str | None:
+def _reason(name: str, mapping: ConnectionTools, account: Account) -> str | None:
     if account.status is not AccountStatus.ACTIVE:
         return _WHY[account.status]
-    tool = load_connector(connection.connector).tool(name)
+    tool = load_connector(mapping.connector).tool(name)
     return "missing_permission" if missing(tool, account.scopes) else None

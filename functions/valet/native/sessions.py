@@ -27,6 +27,7 @@ from valet.models import (
 )
 from valet.native import keys
 from valet.native.clock import Clock, epoch, utc_now
+from valet.native.exposure import offered
 from valet.native.instances import lives
 from valet.native.table import ConditionFailed, Is, Item, Key, Table, Update, when
 
@@ -65,7 +66,7 @@ class _Owned(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Catalogue:
-    """A config and its connections as they were at one time."""
+    """A config and the connections that it still has, as they were at one time."""
 
     config: McpConfig
     connections: Mapping[str, Connection]
@@ -104,11 +105,7 @@ class Sessions:
         catalogue = self._catalogue(owned.config)
         if catalogue is None:
             return None
-        account_keys = {
-            keys.account(owned.user, m.connection): m.connection
-            for m in catalogue.config.mappings
-            if m.connection in catalogue.connections
-        }
+        account_keys = {keys.account(owned.user, name): name for name in catalogue.connections}
         found = self.table.get_many([keys.instance(owned.id), *account_keys])
         item = found.get(keys.instance(owned.id))
         if item is None or not is_open(item):
@@ -147,7 +144,7 @@ class Sessions:
         except NotFound:
             self._catalogues.pop(name, None)
             return None
-        fresh = _Catalogue(config, self.configs.connections(), now)
+        fresh = _Catalogue(config, offered(config, self.configs.connections()), now)
         self._catalogues[name] = fresh
         return fresh
 

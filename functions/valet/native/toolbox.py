@@ -1,7 +1,8 @@
 """The tools of one MCP instance, run with its user's grants.
 
 What is listed is a pure function of the config's revision and the caller's access: a missing or
-ended grant makes a tool's calls say so, with a link, and changes nothing about the list.
+ended grant makes a tool's calls say so, with a link, and changes nothing about the list. Neither
+does a connection that was removed.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from valet.connectors.catalog import load_connector
-from valet.errors import ValetError
+from valet.errors import Misconfigured, ValetError
 from valet.models import Access
-from valet.native.configs import exposed_tools
+from valet.native.exposure import exposed_tools
 from valet.native.ledger import Entry, Ledger, fingerprint
 from valet.tools.arguments import check_arguments
 from valet.tools.execute import execute
@@ -75,21 +76,21 @@ class InstanceToolbox:
 
     def list_tools(self) -> Sequence[ToolView]:
         return [
-            _view(connection.connector, name)
-            for mapping, connection in self._mapped()
-            for name in self._names(mapping, connection.connector)
+            _view(mapping.connector, name)
+            for mapping in self.session.config.mappings
+            for name in self._names(mapping)
         ]
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
-        offer = self._offer(name)
+        mapping, tool = self._exposed(name)
         started = self.elapsed()
-        result = self._run(offer, arguments)
+        result = self._run(mapping, tool, arguments)
         self.audit(
             CallRecord(
                 instance=self.session.instance,
                 user=self.session.user,
                 tool=name,
-                connection=offer.connection.name,
+                connection=mapping.connection,
                 arguments_sha256=_hash(arguments),
                 outcome=result.code,
                 milliseconds=round((self.elapsed() - started) * 1000),
@@ -97,38 +98,42 @@ class InstanceToolbox:
         )
         return result
 
-    def _mapped(self) -> list[tuple[ConnectionTools, Connection]]:
-        known = self.session.connections
-        return [
-            (mapping, known[mapping.connection])
-            for mapping in self.session.config.mappings
-            if mapping.connection in known
-        ]
-
-    def _names(self, mapping: ConnectionTools, connector: str) -> Sequence[str]:
+    def _names(self, mapping: ConnectionTools) -> Sequence[str]:
         """The tools that this caller has: what is not among them is unknown to them."""
-        exposed = exposed_tools(mapping, connector)
+        exposed = exposed_tools(mapping)
         if self.session.access is Access.FULL:
             return exposed
-        catalogue = load_connector(connector)
+        catalogue = load_connector(mapping.connector)
         return [name for name in exposed if catalogue.tool(name).read_only]
 
-    def _offer(self, name: str) -> _Offer:
-        for mapping, connection in self._mapped():
-            if name in self._names(mapping, connection.connector):
-                tool = load_connector(connection.connector).tool(name)
-                return _Offer(tool, connection, self.session.accounts[connection.name])
+    def _exposed(self, name: str) -> tuple[ConnectionTools, Tool]:
+        for mapping in self.session.config.mappings:
+            if name in self._names(mapping):
+                return mapping, load_connector(mapping.connector).tool(name)
         raise UnknownTool(f"Unknown tool: {name[:64]}")
 
-    def _run(self, offer: _Offer, arguments: Mapping[str, Any]) -> ToolResult:
+    def _run(
+        self, mapping: ConnectionTools, tool: Tool, arguments: Mapping[str, Any]
+    ) -> ToolResult:
         try:
             # Before the ledger and the grant: a wrong argument costs neither.
-            check_arguments(offer.tool, arguments)
-            return self._granted(offer, arguments)
+            check_arguments(tool, arguments)
+            return self._granted(self._offer(mapping, tool), arguments)
         except InvalidArguments as error:
             return ToolResult(str(error), is_error=True, code=error.code)
         except ValetError as error:
             return ToolResult(_sentence(error), is_error=True, code=error.code)
+
+    def _offer(self, mapping: ConnectionTools, tool: Tool) -> _Offer:
+        connection = self.session.connections.get(mapping.connection)
+        if connection is None:
+            title = load_connector(mapping.connector).title
+            raise Misconfigured(
+                f"{title} was removed from this app: do not retry, its operator has to declare the "
+                "connection again, or take the tool out of the config",
+                code="connection_removed",
+            )
+        return _Offer(tool, connection, self.session.accounts[connection.name])
 
     def _granted(self, offer: _Offer, arguments: Mapping[str, Any]) -> ToolResult:
         try:
