@@ -1,0 +1,329 @@
+"""What we ask of a Scalekit environment: its REST API in our nouns, one method a call.
+
+Only what has no preview mark is used, but for the per-user instances, which have one. A user's
+`identifier` there is our hash of the id, so that no user's name leaves this account.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from valet.models import AccountStatus, ConnectionTools, Secret
+from valet.scalekit.client import objects, text
+from valet.scalekit.errors import ScalekitAnswer, ScalekitRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from valet.models import UserKey
+    from valet.scalekit.client import Client, Json
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_CONFIGS = "/api/v1/mcp/configs"
+_INSTANCES = "/api/v1/mcp/instances"
+_ACCOUNTS = "/api/v1/connected_accounts"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteConfig:
+    id: str
+    name: str
+    description: str
+    mappings: tuple[ConnectionTools, ...]
+    server_url: str | None  # where its virtual server is, if the environment has those
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteConnection:
+    name: str
+    provider: str  # GMAIL, GOOGLECALENDAR
+    usable: bool  # enabled, and set up to the end
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteInstance:
+    id: str
+    user: str
+    config: str
+    url: Secret  # who has it, has the tools
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteAccount:
+    connection: str
+    status: AccountStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteTool:
+    name: str
+    title: str
+    description: str
+    read_only: bool
+    destructive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteToken:
+    value: Secret
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Each method may raise what `Client.call` does."""
+
+    client: Client
+
+    def config(self, name: str) -> RemoteConfig | None:
+        doing = "looking up a config"
+        query = {"filter.name": name, "page_size": "30"}
+        for found in self.client.pages(doing, _CONFIGS, "configs", query):
+            if found.get("name") == name:  # the filter is said to ignore case
+                return _config(doing, found)
+        return None
+
+    def create_config(
+        self, name: str, description: str, mappings: Sequence[ConnectionTools]
+    ) -> RemoteConfig:
+        """Not the same twice as once: a second one of the name is refused."""
+        doing = "creating a config"
+        body = {"name": name, **_declared(description, mappings)}
+        return _config(doing, _object(doing, self.client.call(doing, "POST", _CONFIGS, body=body)))
+
+    def update_config(
+        self, config_id: str, description: str, mappings: Sequence[ConnectionTools]
+    ) -> RemoteConfig:
+        doing = "updating a config"
+        said = self.client.call(
+            doing,
+            "PUT",
+            f"{_CONFIGS}/{_checked(doing, config_id)}",
+            body=_declared(description, mappings),
+            repeatable=True,
+        )
+        return _config(doing, _object(doing, said))
+
+    def delete_config(self, config_id: str) -> None:
+        """Its instances go with it. One that is gone is no error."""
+        self._gone("deleting a config", "DELETE", f"{_CONFIGS}/", config_id)
+
+    def connections(self) -> list[RemoteConnection]:
+        doing = "listing connections"
+        return [
+            RemoteConnection(
+                name=text(doing, found, "key_id"),
+                provider=text(doing, found, "provider_key"),
+                usable=bool(found.get("enabled")) and found.get("status") == "COMPLETED",
+            )
+            for found in self.client.pages(
+                doing, "/api/v1/connections/app", "connections", {"page_size": "30"}
+            )
+            if found.get("key_id")
+        ]
+
+    def tools(self, provider: str) -> list[RemoteTool]:
+        """In the order of their names: pages may come in any."""
+        doing = "listing a provider's tools"
+        query = {"filter.provider": provider, "page_size": "100"}
+        found = self.client.pages(doing, "/api/v1/tools", "tools", query)
+        return sorted((_tool(doing, each) for each in found), key=lambda tool: tool.name)
+
+    def ensure_instance(self, name: str, config: str, user: UserKey) -> RemoteInstance:
+        doing = "ensuring an instance"
+        body = {"name": name, "config_name": config, "user_identifier": user}
+        said = self.client.call(doing, "POST", _INSTANCES, body=body, repeatable=True)
+        return _instance(doing, said.get("instance"))
+
+    def instances(self, user: UserKey) -> list[RemoteInstance]:
+        doing = "listing instances"
+        query = {"filter.user_identifier": user, "page_size": "30"}
+        found = [
+            _instance(doing, each)
+            for each in self.client.pages(doing, _INSTANCES, "instances", query)
+        ]
+        return [instance for instance in found if instance.user == user]
+
+    def delete_instance(self, instance_id: str) -> None:
+        """Its URL dies. One that is gone is no error."""
+        self._gone("deleting an instance", "DELETE", f"{_INSTANCES}/", instance_id)
+
+    def accounts(self, user: UserKey) -> list[RemoteAccount]:
+        """All of a user's; a connection that is not among them was never authorized."""
+        doing = "listing connected accounts"
+        query = {"identifier": user, "page_size": "99"}
+        return [
+            RemoteAccount(text(doing, found, "connector"), _status(found.get("status")))
+            for found in self.client.pages(doing, _ACCOUNTS, "connected_accounts", query)
+            if found.get("identifier") == user
+        ]
+
+    def delete_account(self, user: UserKey, connection: str) -> bool:
+        """The account and its credentials; says whether there was one."""
+        try:
+            self.client.call(
+                "deleting a connected account",
+                "POST",
+                f"{_ACCOUNTS}:delete",
+                body={"connector": connection, "identifier": user},
+                repeatable=True,
+            )
+        except ScalekitRefused as refused:
+            if refused.not_found:
+                return False
+            raise
+        return True
+
+    def create_account(self, user: UserKey, connection: str) -> None:
+        """A pending account; one that is there already is no error."""
+        try:
+            self.client.call(
+                "creating a connected account",
+                "POST",
+                _ACCOUNTS,
+                body={"connector": connection, "identifier": user, "connected_account": {}},
+            )
+        except ScalekitRefused as refused:
+            if not refused.exists_already:
+                raise
+
+    def magic_link(self, user: UserKey, connection: str, state: str, verify_url: str) -> str:
+        """A link of a minute's life: minted on click, opened at once."""
+        doing = "minting a link"
+        body = {
+            "connector": connection,
+            "identifier": user,
+            "state": state,
+            "user_verify_url": verify_url,
+        }
+        said = self.client.call(
+            doing, "POST", f"{_ACCOUNTS}/magic_link", body=body, repeatable=True
+        )
+        return text(doing, said, "link")
+
+    def verify(self, auth_request_id: str, user: UserKey) -> None:
+        """Make the account active, if the link was made for this user; 403 if it was not."""
+        self.client.call(
+            "verifying a user",
+            "POST",
+            f"{_ACCOUNTS}/user/verify",
+            body={"auth_request_id": auth_request_id, "identifier": user},
+        )
+
+    def session_token(
+        self, config_id: str, user: UserKey, seconds: int, access_level: str
+    ) -> RemoteToken:
+        doing = "minting a session token"
+        said = self.client.call(
+            doing,
+            "POST",
+            f"{_CONFIGS}/{_checked(doing, config_id)}/tokens",
+            body={"identifier": user, "expiry": f"{seconds}s", "access_level": access_level},
+            repeatable=True,
+        )
+        expires = text(doing, said, "expires_at")
+        return RemoteToken(Secret(text(doing, said, "token")), _moment(doing, expires))
+
+    def execute_tool(
+        self, tool: str, user: UserKey, connection: str, arguments: Json
+    ) -> dict[str, Any]:
+        doing = "running a tool"
+        body = {
+            "tool_name": tool,
+            "identifier": user,
+            "connector": connection,
+            "params": dict(arguments),
+        }
+        said = self.client.call(doing, "POST", "/api/v1/execute_tool", body=body)
+        data = said.get("data") or {}
+        if not isinstance(data, dict):
+            raise ScalekitAnswer(doing, "data")
+        return data
+
+    def _gone(self, doing: str, method: str, path: str, item_id: str) -> None:
+        try:
+            self.client.call(doing, method, f"{path}{_checked(doing, item_id)}", repeatable=True)
+        except ScalekitRefused as refused:
+            if not refused.not_found:
+                raise
+
+
+def _declared(description: str, mappings: Sequence[ConnectionTools]) -> dict[str, Any]:
+    declared = [
+        {"connection_name": mapping.connection, "tools": list(mapping.tools or ())}
+        for mapping in mappings
+    ]
+    assert all(each["tools"] for each in declared), "an empty list would expose every tool"
+    return {"description": description, "connection_tool_mappings": declared}
+
+
+def _object(doing: str, said: Json) -> Json:
+    found = said.get("config")
+    if not isinstance(found, dict):
+        raise ScalekitAnswer(doing, "config")
+    return found
+
+
+def _config(doing: str, found: Json) -> RemoteConfig:
+    return RemoteConfig(
+        id=text(doing, found, "id"),
+        name=text(doing, found, "name"),
+        description=str(found.get("description") or ""),
+        mappings=tuple(
+            ConnectionTools(text(doing, each, "connection_name"), tuple(each.get("tools") or ()))
+            for each in objects(doing, found, "connection_tool_mappings")
+        ),
+        server_url=found.get("mcp_server_url") or None,
+    )
+
+
+def _instance(doing: str, found: object) -> RemoteInstance:
+    said = found if isinstance(found, dict) else {}
+    return RemoteInstance(
+        id=text(doing, said, "id"),
+        user=text(doing, said, "user_identifier"),
+        config=text(doing, said, "config", "name"),
+        url=Secret(text(doing, said, "url")),
+    )
+
+
+def _tool(doing: str, found: Json) -> RemoteTool:
+    definition = found.get("definition")
+    about = definition if isinstance(definition, dict) else {}
+    annotations = about.get("annotations")
+    hints = annotations if isinstance(annotations, dict) else {}
+    name = text(doing, found, "definition", "name")
+    read_only = hints.get("read_only_hint") is True
+    return RemoteTool(
+        name=name,
+        title=str(about.get("display_name") or name),
+        description=str(about.get("description") or ""),
+        read_only=read_only,
+        # What it does not say is taken as MCP takes it: it may destroy.
+        destructive=not read_only and hints.get("destructive_hint") is not False,
+    )
+
+
+def _status(value: object) -> AccountStatus:
+    """By name in any case; one that we do not know is not one to rely on."""
+    try:
+        return AccountStatus(str(value).upper())
+    except ValueError:
+        return AccountStatus.PENDING_AUTH
+
+
+def _moment(doing: str, value: str) -> datetime:
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise ScalekitAnswer(doing, "a time in expires_at") from None
+
+
+def _checked(doing: str, item_id: str) -> str:
+    """An id enters a path, so that it is held to what ids look like, whoever sent it."""
+    if not _ID.fullmatch(item_id):
+        raise ScalekitAnswer(doing, "a well-formed id")
+    return item_id
