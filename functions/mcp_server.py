@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,8 @@ from valet.mcp.transport import (
     not_found,
     unavailable,
 )
-from valet.native.toolbox import CallRecord, InstanceToolbox
-from valet.wiring import ledger, provider_http, sessions, tickets, tokens
+from valet.native.toolbox import InstanceToolbox
+from valet.wiring import audit, ledger, limits, provider_http, sessions, tickets, tokens
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -67,7 +66,9 @@ def respond(event: dict[str, Any]) -> HttpResponse:
         return unavailable(str(error))
     if session is None:
         return not_found()
-    toolbox = InstanceToolbox(session, tokens(), tickets(), ledger(), provider_http(), _audit)
+    toolbox = InstanceToolbox(
+        session, tokens(), tickets(), ledger(), limits(), provider_http(), audit()
+    )
     return _server().handle(request, toolbox)
 
 
@@ -90,8 +91,3 @@ def _server() -> McpServer:
         instructions=_INSTRUCTIONS,
         on_error=lambda error: logger.error("unexpected", exc_info=error),
     )
-
-
-def _audit(call: CallRecord) -> None:
-    log = logger.error if call.outcome == "seal_broken" else logger.info
-    log("tool called", **asdict(call))

@@ -42,17 +42,19 @@ from valet.native.grants import Grants
 from valet.native.instances import Instances
 from valet.native.key_ring import KeyRing, Signers
 from valet.native.ledger import Ledger
+from valet.native.limits import CallLimits
 from valet.native.provider import TokenGrant
 from valet.native.sessions import Session, Sessions
 from valet.native.tickets import Tickets
 from valet.native.tokens import Tokens
-from valet.native.toolbox import CallRecord, InstanceToolbox
+from valet.native.toolbox import InstanceToolbox
 from valet.native.url_keys import UrlKeys
 from valet.native.verification import Verification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from valet.native.audit import CallRecord
     from valet.tools.provider import ProviderHttp
 
 URL = "https://valet.example"
@@ -127,6 +129,7 @@ class World:
             self.events,
         )
         self.ledger = Ledger(self.table, self.now)
+        self.limits = CallLimits(self.table, self.now, start=lambda _: 0)
 
     def _pause(self, seconds: float) -> None:
         self.waited.append(seconds)
@@ -227,6 +230,7 @@ class World:
             self.tokens,
             self.tickets,
             self.ledger,
+            self.limits,
             http,
             self.audited.append,
             lambda: self.now().timestamp(),

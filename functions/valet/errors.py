@@ -104,10 +104,14 @@ class TooLarge(ValetError):
 
 
 class TooMany(ValetError):
-    """More often than this system takes; it says when to come back."""
+    """More often than this system takes; it says when to come back (`retry_after`, in seconds)."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
     code = "too_many"
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after: int = 60) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
 
 
 class Busy(ValetError):

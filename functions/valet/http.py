@@ -20,7 +20,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from valet.errors import BadRequest, Forbidden, NotFound, TooLarge, ValetError
+from valet.errors import BadRequest, Forbidden, NotFound, TooLarge, TooMany, ValetError
 from valet.models import UserId, UserKey, user_key
 from valet.settings import settings
 from valet.strict_json import BadJson, loads
@@ -173,7 +173,8 @@ def problem_body(error: ValetError) -> dict[str, Any]:
 
 def problem(_: Request, error: ValetError) -> Response:
     body = json.dumps(problem_body(error), ensure_ascii=False)
-    return Response(error.status, body, content_type="application/problem+json")
+    wait = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany) else {}
+    return Response(error.status, body, content_type="application/problem+json", headers=wait)
 
 
 def http_handler(routes: Mapping[str, Route], refuse: Refuse = problem) -> Handler:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import httpx
 
     from valet.adapters.aws_clock import AwsClock
+    from valet.adapters.call_log import CallLog
     from valet.adapters.dynamodb import DynamoTable
     from valet.adapters.eventbridge import EventBridge
     from valet.adapters.kms_vault import KmsVault
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from valet.native.instances import Instances
     from valet.native.key_ring import Signers
     from valet.native.ledger import Ledger
+    from valet.native.limits import CallLimits
     from valet.native.sessions import Sessions
     from valet.native.tickets import Tickets
     from valet.native.tokens import Tokens
@@ -124,6 +126,20 @@ def ledger() -> Ledger:
     from valet.native.ledger import Ledger
 
     return Ledger(table())
+
+
+@cache
+def limits() -> CallLimits:
+    from valet.native.limits import CallLimits
+
+    return CallLimits(table())
+
+
+@cache
+def audit() -> CallLog:
+    from valet.adapters.call_log import CallLog
+
+    return CallLog()
 
 
 @cache

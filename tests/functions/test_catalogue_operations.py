@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests import events
-from tests.functions.test_logs import log
 from tests.functions.test_routes import CASES, all_routes, event_for
 from tests.infra.template_support import FUNCTIONS, ROOT, environment, resources, statements
 from tests.world import ALICE, CONFIG, GMAIL
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from tests.functions.support import Bundle
 
-assert log  # the fixture
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 
 

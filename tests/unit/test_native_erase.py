@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.world import ALICE, BOB, CALENDAR, CONFIG, GMAIL, World
+from valet.connectors.catalog import load_connector
 from valet.errors import Gone
 from valet.models import AccountStatus
 from valet.native import keys
 from valet.native.events import EventType
+from valet.native.limits import READS, Tally, minute_of
 from valet.native.provider import ProviderUnavailable
 
 if TYPE_CHECKING:
     from valet.models import UserKey
 
+FETCH = load_connector("gmail").tool("gmail_fetch_mails")
+
 
 def lived_in() -> World:
-    """Alice and Bob, both with an instance, two grants, a link and a consent under way."""
+    """Alice and Bob, with an instance, two grants, a link, a consent under way, and calls made."""
     world = World().deployed()
     for user in (ALICE, BOB):
         world.instances.ensure(CONFIG, user)
@@ -28,6 +32,8 @@ def lived_in() -> World:
         world.started(world.ticket(user))
         world.started(world.ticket(user)).returns()
         world.ledger.begin(user, "f" * 64)
+        for _ in range(READS.sample):
+            world.limits.count(user, Tally(minute_of(world.now), {}), FETCH)
     world.provider.calls.clear()
     return world
 

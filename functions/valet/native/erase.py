@@ -35,6 +35,7 @@ _KINDS = {
     "AUTHORIZATION": "consents",
     "CALL": "calls",
 }
+_NOT_TOLD = (keys.COUNT, keys.CALL_COUNT)  # how often, not what
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Erase:
         counts: Counter[str] = Counter(dict.fromkeys(_KINDS.values(), 0))
         for key in self._keys(user):
             self.table.write(Delete(key))
-            if key.sk == keys.COUNT:
+            if key.sk.partition("#")[0] in _NOT_TOLD:
                 continue
             kind = _KINDS.get(key.sk.partition("#")[0]) or _KINDS.get(key.pk.partition("#")[0])
             if kind:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 CONFIGS = "CONFIG"
 CONNECTIONS = "CONNECTION"
 COUNT = "COUNT"
+CALL_COUNT = "MINUTE"
 
 
 def digest(secret: str) -> str:
@@ -86,6 +87,10 @@ def lease(user: UserKey, connection_name: str) -> Key:
 
 def calls_partition(user: UserKey) -> str:
     return f"CALL#{user}"
+
+
+def call_count(user: UserKey, minute: int) -> Key:
+    return Key(calls_partition(user), f"{CALL_COUNT}#{minute}")
 
 
 def call(user: UserKey, fingerprint: str) -> Key:

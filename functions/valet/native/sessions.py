@@ -29,6 +29,7 @@ from valet.native import keys
 from valet.native.clock import Clock, epoch, utc_now
 from valet.native.exposure import offered
 from valet.native.instances import lives
+from valet.native.limits import Tally, minute_of
 from valet.native.table import ConditionFailed, Is, Item, Key, Table, Update, when
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Session:
     accounts: Mapping[str, Account]
     access: Access
     via: Via
+    tally: Tally
 
 
 class _Owned(NamedTuple):
@@ -106,7 +108,9 @@ class Sessions:
         if catalogue is None:
             return None
         account_keys = {keys.account(owned.user, name): name for name in catalogue.connections}
-        found = self.table.get_many([keys.instance(owned.id), *account_keys])
+        minute = minute_of(self.now)
+        count = keys.call_count(owned.user, minute)
+        found = self.table.get_many([keys.instance(owned.id), count, *account_keys])
         item = found.get(keys.instance(owned.id))
         if item is None or not is_open(item):
             return None
@@ -119,6 +123,7 @@ class Sessions:
             accounts=self._accounts(owned.user, catalogue, account_keys, found),
             access=access,
             via=via,
+            tally=Tally.of(minute, found.get(count)),
         )
 
     def _owned(self, instance: InstanceId) -> _Owned | None:

@@ -74,11 +74,13 @@ class Tickets:
         try:
             self.table.write(Update(key, add={"issued": 1}, when=within))
         except ConditionFailed as refused:
-            if refused.item and refused.item["until"] > now:
+            until = refused.item["until"] if refused.item else 0
+            if until > now:
                 raise TooMany(
                     f"{MOST} connect links were made for this user within ten minutes: use the "
                     "last one, or ask again in ten minutes",
                     code="too_many_links",
+                    retry_after=until - now,
                 ) from None
             self._begin_count(user, now)
 

@@ -7,16 +7,15 @@ does a connection that was removed.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from valet.connectors.catalog import load_connector
-from valet.errors import Misconfigured, ValetError
+from valet.errors import Misconfigured, TooMany, ValetError
 from valet.models import Access
+from valet.native.audit import UNKNOWN_TOOL, CallRecord, WatchedProvider, arguments_hash
 from valet.native.exposure import exposed_tools
 from valet.native.ledger import Entry, Ledger, fingerprint
 from valet.tools.arguments import check_arguments
@@ -37,22 +36,11 @@ if TYPE_CHECKING:
 
     from valet.connectors.models import Tool
     from valet.models import Account, Connection, ConnectionTools
+    from valet.native.audit import Audit
+    from valet.native.limits import CallLimits
     from valet.native.sessions import Session
     from valet.native.tickets import Tickets
     from valet.native.tokens import Tokens
-
-
-@dataclass(frozen=True, slots=True)
-class CallRecord:
-    """One call for the audit: who, what, how it went; never what it was about."""
-
-    instance: str
-    user: str
-    tool: str
-    connection: str
-    arguments_sha256: str
-    outcome: str
-    milliseconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +58,9 @@ class InstanceToolbox:
     tokens: Tokens
     tickets: Tickets
     ledger: Ledger
+    limits: CallLimits
     http: ProviderHttp
-    audit: Callable[[CallRecord], None]
+    audit: Audit
     elapsed: Callable[[], float] = time.monotonic
 
     def list_tools(self) -> Sequence[ToolView]:
@@ -82,20 +71,35 @@ class InstanceToolbox:
         ]
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
-        mapping, tool = self._exposed(name)
         started = self.elapsed()
-        result = self._run(mapping, tool, arguments)
-        self.audit(
-            CallRecord(
-                instance=self.session.instance,
-                user=self.session.user,
-                tool=name,
-                connection=mapping.connection,
-                arguments_sha256=_hash(arguments),
-                outcome=result.code,
-                milliseconds=round((self.elapsed() - started) * 1000),
+        provider = WatchedProvider(self.http)
+        connection, outcome = None, "internal_error"
+        try:
+            mapping, tool = self._exposed(name)
+            connection = mapping.connection
+            result = replace(self, http=provider)._run(mapping, tool, arguments)
+            outcome = result.code
+        except UnknownTool as error:
+            outcome = error.code
+            raise
+        finally:
+            # Whatever came of it: an audit that lacks the calls that failed oddly is none.
+            self.audit(
+                CallRecord(
+                    user=self.session.user,
+                    instance=self.session.instance,
+                    via=self.session.via,
+                    access=self.session.access,
+                    config=self.session.config.name,
+                    revision=self.session.config.revision,
+                    tool=name if connection or self._is_a_tool(name) else UNKNOWN_TOOL,
+                    connection=connection,
+                    arguments_sha256=arguments_hash(arguments),
+                    outcome=outcome,
+                    provider_status=provider.status(failed=outcome != "ok"),
+                    milliseconds=round((self.elapsed() - started) * 1000),
+                )
             )
-        )
         return result
 
     def _names(self, mapping: ConnectionTools) -> Sequence[str]:
@@ -112,15 +116,23 @@ class InstanceToolbox:
                 return mapping, load_connector(mapping.connector).tool(name)
         raise UnknownTool(f"Unknown tool: {name[:64]}")
 
+    def _is_a_tool(self, name: str) -> bool:
+        connectors = {mapping.connector for mapping in self.session.config.mappings}
+        return any(load_connector(connector).has(name) for connector in connectors)
+
     def _run(
         self, mapping: ConnectionTools, tool: Tool, arguments: Mapping[str, Any]
     ) -> ToolResult:
         try:
+            self.limits.count(self.session.user, self.session.tally, tool)
             # Before the ledger and the grant: a wrong argument costs neither.
             check_arguments(tool, arguments)
             return self._granted(self._offer(mapping, tool), arguments)
         except InvalidArguments as error:
             return ToolResult(str(error), is_error=True, code=error.code)
+        except TooMany as error:
+            wait = error.retry_after
+            return ToolResult(_sentence(error), is_error=True, code=error.code, retry_after=wait)
         except ValetError as error:
             return ToolResult(_sentence(error), is_error=True, code=error.code)
 
@@ -224,14 +236,6 @@ def _result_id(result: ToolResult) -> str | None:
 @cache
 def _view(connector: str, name: str) -> ToolView:
     return tool_view(load_connector(connector).tool(name), name)
-
-
-def _hash(arguments: Mapping[str, Any]) -> str:
-    try:
-        canonical = json.dumps(arguments, sort_keys=True, separators=(",", ":"))
-    except (ValueError, RecursionError):
-        return "unhashable"
-    return hashlib.sha256(canonical.encode("utf-8", "replace")).hexdigest()
 
 
 def _sentence(error: ValetError) -> str:
