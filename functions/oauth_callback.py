@@ -20,9 +20,10 @@ from valet.http import (
     problem,
 )
 from valet.models import AccountStatus
+from valet.native.authorizations import WrongUser
 from valet.native.readiness import missing_scopes
 from valet.native.vault import SealBroken
-from valet.native.verification import DifferentAccount, WrongUser
+from valet.native.verification import DifferentAccount
 from valet.pages import connect_page, problem_page
 from valet.settings import settings
 from valet.wiring import (

@@ -30,7 +30,8 @@ from valet.models import (
 )
 from valet.models import UserId as User
 from valet.native.accounts import Accounts
-from valet.native.callbacks import Callbacks, Returned
+from valet.native.authorizations import Authorizations, Returned
+from valet.native.callbacks import Callbacks
 from valet.native.clock import epoch
 from valet.native.configs import Configs
 from valet.native.consent import Consent, Started
@@ -91,20 +92,20 @@ class World:
             self.table, self.configs, self.url_keys, self.endpoint, self.events, self.now
         )
         self.sessions = Sessions(self.table, self.configs, self.accounts, self.url_keys, self.now)
+        self.authorizations = Authorizations(self.table, self.tickets, self.events, self.now)
         self.consent = Consent(
-            self.table,
+            self.authorizations.states,
             self.tickets,
             self.configs,
             self.accounts,
             self.clients,
             self.endpoint,
             lambda url: url,
-            self.now,
         )
-        self.callbacks = Callbacks(self.table, self.vault, self.tickets, self.accounts, self.now)
+        self.callbacks = Callbacks(self.authorizations, self.vault, self.accounts)
         exchange = Exchange(self.vault, self.clients, self.provider, self.endpoint, self.now)
         self.verification = Verification(
-            self.table, self.accounts, self.grants, self.configs, exchange, self.now
+            self.authorizations, self.accounts, self.grants, self.configs, exchange, self.now
         )
         self.tokens = Tokens(
             self.table,

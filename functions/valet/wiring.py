@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from valet.adapters.secrets_manager import JsonSecret, SecretOAuthClients
     from valet.adapters.token_endpoint import HttpxTokenEndpoint
     from valet.native.accounts import Accounts
+    from valet.native.authorizations import Authorizations
     from valet.native.callbacks import Callbacks
     from valet.native.configs import Configs
     from valet.native.consent import Consent
@@ -145,9 +146,10 @@ def audit() -> CallLog:
 @cache
 def consent() -> Consent:
     from valet.native.consent import Consent
+    from valet.native.states import States
 
     return Consent(
-        table(),
+        States(table()),
         tickets(),
         configs(),
         accounts(),
@@ -161,7 +163,14 @@ def consent() -> Consent:
 def callbacks() -> Callbacks:
     from valet.native.callbacks import Callbacks
 
-    return Callbacks(table(), vault(), tickets(), accounts())
+    return Callbacks(authorizations(), vault(), accounts())
+
+
+@cache
+def authorizations() -> Authorizations:
+    from valet.native.authorizations import Authorizations
+
+    return Authorizations(table(), tickets(), events())
 
 
 @cache
@@ -170,7 +179,7 @@ def verification() -> Verification:
     from valet.native.verification import Verification
 
     exchange = Exchange(vault(), oauth_clients(), token_endpoint(), endpoint())
-    return Verification(table(), accounts(), grants(), configs(), exchange)
+    return Verification(authorizations(), accounts(), grants(), configs(), exchange)
 
 
 @cache

@@ -24,7 +24,8 @@ from valet.adapters.token_endpoint import HttpxTokenEndpoint
 from valet.connectors.models import Userinfo
 from valet.models import Account, Connection, ConnectionTools, UserId, UserKey, user_key
 from valet.native.accounts import Accounts
-from valet.native.callbacks import Callbacks, Returned
+from valet.native.authorizations import Authorizations, Returned
+from valet.native.callbacks import Callbacks
 from valet.native.clock import Clock, utc_now
 from valet.native.configs import Configs
 from valet.native.consent import Consent
@@ -178,17 +179,17 @@ class Broker:
         """The link is this person's; `hint` names who consents, if it is another one."""
         endpoint = Endpoint(self.table)
         tickets = Tickets(self.table, endpoint, self.now)
+        authorizations = Authorizations(self.table, tickets, self.accounts.events, self.now)
         consent = Consent(
-            self.table,
+            authorizations.states,
             tickets,
             self.configs,
             self.accounts,
             self.clients,
             endpoint,
             lambda url: url,
-            self.now,
         )
-        callbacks = Callbacks(self.table, self.vault, tickets, self.accounts, self.now)
+        callbacks = Callbacks(authorizations, self.vault, self.accounts)
         ticket = tickets.issue(user_key(UserId(name)), connection.lower()).url.rsplit("/", 1)[1]
         started = consent.start(ticket, connection)
         back = self._browse(f"{started.authorize_url}&login_hint={hint or name}")
@@ -199,8 +200,10 @@ class Broker:
         exchange = Exchange(
             self.vault, self.clients, self.token_endpoint, Endpoint(self.table), self.now
         )
+        tickets = Tickets(self.table, Endpoint(self.table), self.now)
+        authorizations = Authorizations(self.table, tickets, self.accounts.events, self.now)
         verification = Verification(
-            self.table, self.accounts, self.grants, self.configs, exchange, self.now
+            authorizations, self.accounts, self.grants, self.configs, exchange, self.now
         )
         return verification.verify(authorization_id, user)
 

@@ -12,8 +12,9 @@ from tests.refresh.broker import GMAIL, KINDS, NOTES, POSTED
 from valet.connectors.catalog import load_connector
 from valet.errors import Conflict, ProviderFailure
 from valet.models import AccountStatus, Secret, UserId, user_key
+from valet.native.authorizations import WrongUser
 from valet.native.clock import utc_now
-from valet.native.verification import DifferentAccount, WrongUser
+from valet.native.verification import DifferentAccount
 from valet.tools.results import NotConnected
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from tests.world import ALICE, BOB, CALENDAR, GMAIL, GOOGLE, World
 from valet.errors import BadRequest, Busy, Misconfigured, ValetError
 from valet.models import AccountStatus, Secret
 from valet.native import keys
+from valet.native.authorizations import WrongUser
 from valet.native.provider import InvalidClient, OAuthClient, TokenGrant
-from valet.native.verification import DifferentAccount, WrongUser
+from valet.native.verification import DifferentAccount
 
 
 def test_a_thousand_made_up_callbacks_cost_a_read_each_and_reach_nothing_else() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from tests.world import GMAIL, GOOGLE, World
 from valet.connectors.catalog import load_connector
-from valet.native.callbacks import Returned, _issuer_holds
+from valet.native.authorizations import Returned
+from valet.native.callbacks import _issuer_holds
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ from tests.world import ALICE, BOB, CALENDAR, CONFIG, GMAIL, World
 from valet.errors import BadRequest, Busy, Conflict, Gone
 from valet.models import AccountStatus
 from valet.native import keys
-from valet.native.consent import cookie_name, nonce, pkce_verifier
+from valet.native.consent import nonce, pkce_verifier
+from valet.native.states import cookie_name
 from valet.native.table import ConditionFailed
 
 if TYPE_CHECKING:
-    from valet.native.callbacks import Returned
+    from valet.native.authorizations import Returned
 
 
 def test_an_answer_is_parked_and_nothing_is_exchanged() -> None:

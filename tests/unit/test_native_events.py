@@ -10,10 +10,10 @@ import pytest
 
 from tests.world import ALICE, BOB, CONFIG, GMAIL, World
 from valet.native import keys
+from valet.native.authorizations import WrongUser
 from valet.native.events import Event, EventType, LazyEvents
 from valet.native.provider import InvalidGrant
 from valet.native.vault import SealBroken
-from valet.native.verification import WrongUser
 from valet.tools.results import NotConnected
 
 

@@ -15,11 +15,12 @@ from valet.connectors.models import Userinfo
 from valet.errors import Conflict, ProviderFailure, ValetError
 from valet.models import AccountStatus, ConnectionTools, Secret, TokenSet
 from valet.native import keys
+from valet.native.authorizations import WrongUser
 from valet.native.clock import epoch
 from valet.native.provider import OAuthClient, ProviderUnavailable, TokenGrant
 from valet.native.readiness import missing_scopes
 from valet.native.table import Update
-from valet.native.verification import DifferentAccount, WrongUser
+from valet.native.verification import DifferentAccount
 from valet.tools.results import NotConnected
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ import pytest
 from tests.world import ALICE, BOB, GMAIL, READONLY, World
 from valet.errors import Conflict, Gone, ProviderFailure, ValetError
 from valet.models import AccountStatus, Secret
+from valet.native.authorizations import WrongUser
 from valet.native.clock import epoch
 from valet.native.provider import InvalidGrant
-from valet.native.verification import DifferentAccount, WrongUser
+from valet.native.verification import DifferentAccount
 
 
 @pytest.mark.parametrize(

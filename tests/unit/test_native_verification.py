@@ -23,9 +23,9 @@ from valet.errors import (
 )
 from valet.models import AccountStatus, ConnectionTools, Secret
 from valet.native import keys
+from valet.native.authorizations import WrongUser
 from valet.native.provider import InvalidClient, InvalidGrant, ProviderUnavailable
 from valet.native.vault import SealBroken
-from valet.native.verification import WrongUser
 
 if TYPE_CHECKING:
     from valet.native.table import Item

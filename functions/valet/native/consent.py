@@ -1,34 +1,30 @@
 """The connect page, and starting a consent from it.
 
-Looking at the page changes nothing. Starting makes a single-use state, stored by hash, bound to
-this browser by a cookie, and to this connection by its own callback URL. The PKCE verifier and the
-nonce are derived from the cookie's value and the state, so they are stored nowhere: they come back
-with the browser.
+Looking at the page changes nothing. Starting makes a state (see `states`), for a callback URL of
+this connection's own. The PKCE verifier and the nonce are derived from the cookie's value and the
+state, so they are stored nowhere: they come back with the browser.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from valet.connectors.catalog import load_connector
 from valet.errors import Conflict, NotFound
-from valet.native import keys
-from valet.native.clock import Clock, epoch, utc_now
 from valet.native.exposure import offered
 from valet.native.readiness import lacking_tools, tools_on
-from valet.native.table import Absent, Put, Table, when
+from valet.native.states import LIFETIME, States, callback_url, cookie_name
 from valet.native.tickets import Ticket, Tickets, ticket_gone
 from valet.tools.scopes import least_scopes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from valet.connectors.models import OAuthProvider
     from valet.models import AccountStatus, Connection, McpConfig
@@ -36,9 +32,6 @@ if TYPE_CHECKING:
     from valet.native.configs import Configs
     from valet.native.endpoint import Endpoint
     from valet.native.provider import OAuthClients
-
-LIFETIME = timedelta(minutes=10)
-_KEPT_AFTER = timedelta(days=1)  # so that a replay reads "already used", not "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +60,18 @@ class Started:
     authorize_url: str
     cookie_name: str
     cookie_value: str
-    max_age_seconds: int
+    max_age_seconds: int = int(LIFETIME.total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    table: Table
+    states: States
     tickets: Tickets
     configs: Configs
     accounts: Accounts
     clients: OAuthClients
     endpoint: Endpoint
     provider_url: Callable[[str], str]
-    now: Clock = utc_now
 
     def page(self, ticket_text: str) -> ConnectPage:
         """Raises Gone when the link or its config is no more."""
@@ -121,25 +113,23 @@ class Consent:
         client = self.clients.get(connection.oauth_client)
         provider = load_connector(connection.connector).provider
         scopes = self._scopes(connection, provider)
-        state, browser = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-        self._remember(state, browser, ticket, connection, scopes)
+        begun = self.states.begin(ticket, connection, scopes)
         query = {
             "response_type": "code",
             "client_id": client.client_id,
             "redirect_uri": callback_url(self.endpoint, connection.name),
             "scope": " ".join(scopes),
-            "state": state,
-            "code_challenge": _challenge(pkce_verifier(state, browser)),
+            "state": begun.state,
+            "code_challenge": _challenge(pkce_verifier(begun.state, begun.browser)),
             "code_challenge_method": "S256",
             **provider.authorize_params,
         }
         if provider.id_token:
-            query["nonce"] = nonce(state, browser)
+            query["nonce"] = nonce(begun.state, begun.browser)
         return Started(
             authorize_url=f"{self.provider_url(provider.authorize_url)}?{urlencode(query)}",
-            cookie_name=cookie_name(state),
-            cookie_value=browser,
-            max_age_seconds=int(LIFETIME.total_seconds()),
+            cookie_name=cookie_name(begun.state),
+            cookie_value=begun.browser,
         )
 
     def _offered(self, ticket: Ticket) -> tuple[McpConfig, dict[str, Connection]]:
@@ -157,51 +147,12 @@ class Consent:
         tools = tools_on(self.configs.all(), connection.name, connection.connector)
         return (*provider.base_scopes, *least_scopes(tools))
 
-    def _remember(
-        self,
-        state: str,
-        browser: str,
-        ticket: Ticket,
-        connection: Connection,
-        scopes: Sequence[str],
-    ) -> None:
-        key = keys.state(keys.digest(state))
-        expires_at = self.now() + LIFETIME
-        self.table.write(
-            Put(
-                {
-                    "pk": key.pk,
-                    "sk": key.sk,
-                    "status": "NEW",
-                    "user": ticket.user,
-                    "ticket": ticket.digest,
-                    "connection": connection.name,
-                    "connector": connection.connector,
-                    "browser": keys.digest(browser),
-                    "scopes": list(scopes),
-                    "expires_at": epoch(expires_at),
-                    "ttl": epoch(expires_at + _KEPT_AFTER),
-                },
-                when(Absent()),
-            )
-        )
-
 
 def already_used() -> Conflict:
     return Conflict(
         "this link was already used for that connection: go back to your app, it shows how it went",
         code="link_used",
     )
-
-
-def callback_url(endpoint: Endpoint, connection: str) -> str:
-    """One a connection, so that one provider's answer cannot be passed off as another's (COAT)."""
-    return f"{endpoint.url()}/oauth/callback/{connection}"
-
-
-def cookie_name(state: str) -> str:
-    """One a flow, so that two tabs do not overwrite each other's."""
-    return f"__Host-valet_{keys.digest(state)[:16]}"
 
 
 def pkce_verifier(state: str, browser: str) -> str:

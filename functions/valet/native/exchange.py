@@ -11,9 +11,9 @@ from valet.connectors.catalog import load_connector
 from valet.errors import Misconfigured, ProviderFailure
 from valet.models import Connection, Secret, TokenSet, UserKey
 from valet.native.clock import Clock, epoch, utc_now
-from valet.native.consent import callback_url
 from valet.native.identity import identify, named_by
 from valet.native.provider import InvalidClient, InvalidGrant
+from valet.native.states import callback_url
 from valet.native.vault import Owner
 
 if TYPE_CHECKING:

@@ -10,42 +10,27 @@ has confirmed that they mean it: else a slip at the account chooser would swap t
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from valet.errors import Conflict, Forbidden, Gone, NotFound
+from valet.errors import Conflict
 from valet.models import Account, AccountStatus, TokenSet, UserKey
 from valet.native import keys
+from valet.native.authorizations import WrongUser
 from valet.native.clock import Clock, epoch, utc_now
-from valet.native.events import Event, EventType
 from valet.native.exchange import Consented
-from valet.native.table import Above, ConditionFailed, Is, Item, Table, Update, either, when
 from valet.native.vault import SealBroken
 
 if TYPE_CHECKING:
     from valet.native.accounts import Accounts
+    from valet.native.authorizations import Authorizations
     from valet.native.configs import Configs
     from valet.native.exchange import Exchange
     from valet.native.grants import Grants
-
+    from valet.native.table import Item
 
 CONFIRMATION = timedelta(minutes=5)
-_WAITING = ("AWAITING_VERIFICATION", "AWAITING_CONFIRMATION")
-
-
-class WrongUser(Forbidden):
-    """Somebody else consented than the link was made for: an attack, or a mix-up of sign-ins."""
-
-    code = "wrong_user"
-
-    def __init__(self, connection: str) -> None:
-        super().__init__(
-            "this authorization was started for somebody else and has been cancelled: nothing was "
-            "connected"
-        )
-        self.connection = connection
 
 
 class DifferentAccount(Conflict):
@@ -65,7 +50,7 @@ class DifferentAccount(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    table: Table
+    authorizations: Authorizations
     accounts: Accounts
     grants: Grants
     configs: Configs
@@ -87,83 +72,20 @@ class Verification:
             ProviderFailure: the provider refused the code or could not be reached: connect again.
         """
         digest = keys.digest(authorization_id)
-        record = self.table.get(keys.authorization(digest))
-        if record is None:
-            raise NotFound(
-                "no such authorization: connect again from your app", code="authorization_unknown"
-            )
+        record = self.authorizations.get(digest)
         if record["user"] != user:
-            self._reject(digest, record)
+            if self.authorizations.reject(digest, record):
+                self.accounts.expect_no_more(UserKey(record["user"]), record["connection"])
             raise WrongUser(record["connection"])
-        self._claim(digest, record)
+        self.authorizations.claim(digest, record)
         try:
             return self._finish(digest, record, user, replace_account=replace_account)
         except DifferentAccount:
             raise
         except Exception:
-            with suppress(ConditionFailed):
-                self.table.write(self._from_exchanging(digest, status="FAILED"))
+            self.authorizations.settle(digest, status="FAILED")
             self.accounts.expect_no_more(user, record["connection"])
             raise
-
-    def _reject(self, digest: str, record: Item) -> None:
-        try:
-            self.table.write(
-                Update(
-                    keys.authorization(digest),
-                    set={"status": "REJECTED"},
-                    remove=["sealed"],
-                    when=either(*((Is("status", status),) for status in _WAITING)),
-                )
-            )
-        except ConditionFailed:
-            return  # it was over already; what the caller is told does not change
-        user = UserKey(record["user"])
-        self.accounts.expect_no_more(user, record["connection"])
-        self.accounts.events.publish(
-            Event(
-                EventType.AUTHORIZATION_REJECTED,
-                user,
-                connection=record["connection"],
-                connector=record["connector"],
-                reason="wrong_user",
-            )
-        )
-
-    def _claim(self, digest: str, record: Item) -> None:
-        if record["expires_at"] <= epoch(self.now()):
-            raise Gone(
-                "this authorization waited too long: connect again from your app",
-                code="authorization_expired",
-            )
-        try:
-            self.table.write(
-                Update(
-                    keys.authorization(digest),
-                    set={"status": "EXCHANGING"},
-                    remove=["sealed"],
-                    when=when(
-                        Is("status", self._waiting(record)),
-                        Above("expires_at", epoch(self.now())),
-                    ),
-                )
-            )
-        except ConditionFailed:
-            raise Conflict(
-                "this authorization was already used: GET /connections shows how it went",
-                code="authorization_used",
-            ) from None
-
-    @staticmethod
-    def _waiting(record: Item) -> str:
-        """The state that this attempt may leave: the one it was read in, if it is one to leave."""
-        return record["status"] if record["status"] in _WAITING else _WAITING[0]
-
-    @staticmethod
-    def _from_exchanging(digest: str, **values: Any) -> Update:
-        """Only from there: an authorization that was erased meanwhile does not come back."""
-        key = keys.authorization(digest)
-        return Update(key, set=values, when=when(Is("status", "EXCHANGING")))
 
     def _finish(
         self, digest: str, record: Item, user: UserKey, *, replace_account: bool
@@ -186,7 +108,7 @@ class Verification:
         if old and old.subject != consent.tokens.subject and not replace_account:
             self._hold(digest, before, consent)
             raise DifferentAccount(old.email, consent.tokens.email)
-        done = self._from_exchanging(digest, status="DONE")
+        done = self.authorizations.settlement(digest, status="DONE")
         return self.grants.connect(user, connection, consent.tokens, consent.scopes, done)
 
     def _connected(self, before: Account) -> TokenSet | None:
@@ -199,12 +121,10 @@ class Verification:
             return None
 
     def _hold(self, digest: str, before: Account, consent: Consented) -> None:
-        held = self._from_exchanging(
+        self.authorizations.settle(
             digest,
             status="AWAITING_CONFIRMATION",
             sealed=self.grants.park(before, consent.tokens),
             scopes=sorted(consent.scopes),
             expires_at=epoch(self.now() + CONFIRMATION),
         )
-        with suppress(ConditionFailed):
-            self.table.write(held)
