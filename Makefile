@@ -19,7 +19,8 @@ STAGE ?=
 ARCH ?= arm64
 ARGS ?=
 
-.PHONY: help demo test unit e2e refresh check format up down status logs deploy build lock clean env env-all env-oidc
+.PHONY: help demo test unit e2e clients refresh check format up down status logs deploy build lock clean \
+	env env-all env-oidc env-clients
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -28,7 +29,7 @@ help: ## show this list
 demo: env-all ## the whole system on this machine, walked through once; it stays up
 	@$(PYTHON) -m infra.local.demo $(ARGS)
 
-test: env-all env-oidc ## every test, end to end included; the local stack is left as it was found
+test: env-all env-oidc env-clients ## every test, end to end included; the local stack is left as it was found
 	@$(STACK) run -- $(PYTHON) -m pytest tests $(ARGS)
 
 unit: env ## the tests that need no stack: seconds
@@ -36,6 +37,9 @@ unit: env ## the tests that need no stack: seconds
 
 e2e: env-all ## the end-to-end tests, on the local stack
 	@$(STACK) run -- $(PYTHON) -m pytest tests/e2e $(ARGS)
+
+clients: env-all env-clients ## the README's MCP clients, on the local stack
+	@$(STACK) run -- $(PYTHON) -m pytest tests/clients $(ARGS)
 
 refresh: env-oidc ## refreshing against a certified OAuth server: processes, deaths, lost answers
 	@$(PYTHON) -m pytest tests/refresh $(ARGS)
@@ -97,3 +101,6 @@ env-all:
 
 env-oidc:
 	@$(BOOTSTRAP) dev emulator oidc
+
+env-clients:
+	@$(BOOTSTRAP) dev clients-mcp1 clients-mcp2 clients

