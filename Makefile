@@ -20,7 +20,7 @@ ARCH ?= arm64
 ARGS ?=
 
 .PHONY: help demo test unit e2e clients refresh check format up down status logs deploy build lock clean \
-	env env-all env-oidc env-clients
+	env env-all env-oidc env-clients env-scalekit
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -29,10 +29,10 @@ help: ## show this list
 demo: env-all ## the whole system on this machine, walked through once; it stays up
 	@$(PYTHON) -m infra.local.demo $(ARGS)
 
-test: env-all env-oidc env-clients ## every test, end to end included; the local stack is left as it was found
+test: env-all env-oidc env-clients env-scalekit ## every test, end to end included; the local stack is left as it was found
 	@$(STACK) run -- $(PYTHON) -m pytest tests $(ARGS)
 
-unit: env ## the tests that need no stack: seconds
+unit: env-scalekit ## the tests that need no stack: seconds
 	@$(PYTHON) -m pytest tests/unit tests/functions tests/adapters tests/infra -m "not emulator" $(ARGS)
 
 e2e: env-all ## the end-to-end tests, on the local stack
@@ -104,3 +104,6 @@ env-oidc:
 
 env-clients:
 	@$(BOOTSTRAP) dev clients-mcp1 clients-mcp2 clients
+
+env-scalekit:
+	@$(BOOTSTRAP) dev scalekit

@@ -26,6 +26,7 @@ ENVIRONMENTS: dict[str, tuple[Path, list[str]]] = {
     "dev": (ROOT / ".venv", []),
     "emulator": (LOCAL / "venv-emulator", ["--only-group", "emulator"]),
     "sam": (LOCAL / "venv-sam", ["--only-group", "sam"]),
+    "scalekit": (LOCAL / "venv-scalekit", ["--no-dev", "--group", "scalekit"]),
     "node": (LOCAL / "venv-node", ["--only-group", "node"]),
     "clients-mcp1": (LOCAL / "venv-clients-mcp1", ["--only-group", "clients-mcp1"]),
     "clients-mcp2": (LOCAL / "venv-clients-mcp2", ["--only-group", "clients-mcp2"]),
