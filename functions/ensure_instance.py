@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, Strict
 
 from valet.errors import ValetError
 from valet.http import (
@@ -22,15 +22,20 @@ from valet.http import (
     parse_value,
     problem_body,
 )
-from valet.models import McpInstance, UserKey, user_key
+from valet.models import Access, McpInstance, SessionToken, UserKey, user_key
 from valet.native.exposure import offered
 from valet.native.readiness import readiness
-from valet.wiring import accounts, configs, instances, tickets
+from valet.native.session_tokens import LONGEST, SHORTEST, USUAL
+from valet.wiring import accounts, configs, endpoint, instances, session_tokens, tickets
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+def _seconds(time: timedelta) -> int:
+    return int(time.total_seconds())
 
 
 class EnsureInstance(Body):
@@ -46,6 +51,11 @@ class DirectCall(Body):
 
 class RotateInstance(Body):
     grace_seconds: int = Field(0, ge=0, le=86_400)
+
+
+class IssueToken(Body):
+    expires_in_seconds: int = Field(_seconds(USUAL), ge=_seconds(SHORTEST), le=_seconds(LONGEST))
+    access: Annotated[Access, Strict(False)] = Access.FULL  # JSON has no enums, so by name
 
 
 def ensure(request: Request) -> Response:
@@ -70,6 +80,28 @@ def delete_instance(request: Request) -> Response:
 def rotate_instance(request: Request) -> Response:
     grace = timedelta(seconds=request.parse(RotateInstance).grace_seconds)
     return json_response(summary(instances().rotate(request.path("id"), request.user_key, grace)))
+
+
+def issue_token(request: Request) -> Response:
+    body = request.parse(IssueToken)
+    token, text = session_tokens().issue(
+        request.path("id"),
+        request.user_key,
+        timedelta(seconds=body.expires_in_seconds),
+        body.access,
+    )
+    bearer = {"token": text.reveal(), "url": f"{endpoint().url()}/mcp"}
+    return json_response(token_view(token) | bearer)
+
+
+def list_tokens(request: Request) -> Response:
+    found = session_tokens().of(request.path("id"), request.user_key)
+    return json_response({"tokens": [token_view(token) for token in found]})
+
+
+def revoke_token(request: Request) -> Response:
+    session_tokens().revoke(request.path("id"), request.user_key, request.path("token_id"))
+    return Response(HTTPStatus.NO_CONTENT)
 
 
 def ensured(config: str, user: UserKey) -> dict[str, Any]:
@@ -105,6 +137,15 @@ def summary(instance: McpInstance) -> dict[str, Any]:
     }
 
 
+def token_view(token: SessionToken) -> dict[str, Any]:
+    return {
+        "id": token.id,
+        "access": token.access.value,
+        "created_at": stamp(token.created_at),
+        "expires_at": stamp(token.expires_at),
+    }
+
+
 def stamp(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
@@ -118,6 +159,9 @@ ROUTES = {
         ("GET", "/{id}", get_instance),
         ("DELETE", "/{id}", delete_instance),
         ("POST", "/{id}/rotate", rotate_instance),
+        ("POST", "/{id}/tokens", issue_token),
+        ("GET", "/{id}/tokens", list_tokens),
+        ("DELETE", "/{id}/tokens/{token_id}", revoke_token),
     )
 }
 

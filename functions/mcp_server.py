@@ -1,8 +1,9 @@
-"""/mcp/{key}: serve MCP for one user's instance."""
+"""/mcp/{key} and /mcp: serve MCP for one user's instance, to who has its URL or a token for it."""
 
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,18 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging import correlation_paths
 
 from valet.errors import ValetError
+from valet.mcp.headers import bearer
 from valet.mcp.server import McpServer
 from valet.mcp.transport import (
     HttpRequest,
     HttpResponse,
     authorization_refused,
     not_found,
+    query_refused,
+    unauthorized,
     unavailable,
 )
+from valet.native.sessions import Session
 from valet.native.toolbox import InstanceToolbox
 from valet.wiring import audit, ledger, limits, provider_http, sessions, tickets, tokens
 
@@ -26,8 +31,10 @@ if TYPE_CHECKING:
 
 logger = Logger()
 
-ROUTES = frozenset({"ANY /mcp/{key}"})
+type Opened = Session | HttpResponse  # a refusal says what it has to
+type Door = Callable[[dict[str, Any], HttpRequest], Opened]
 
+_CHALLENGE = 'Bearer realm="mcp"'
 _INSTRUCTIONS = (
     "Tools that act on the user's own accounts. If a tool says that an account has to be "
     "connected, give the user the link from its answer and call the tool again once they have "
@@ -51,25 +58,43 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
 
 
 def respond(event: dict[str, Any]) -> HttpResponse:
-    if event.get("routeKey") not in ROUTES or event["requestContext"].get("authorizer"):
+    door = _DOORS.get(event.get("routeKey", ""))
+    if door is None or event["requestContext"].get("authorizer"):
         return not_found()
     request = _request(event)
     refused = _server().precheck(request)
     if refused:
         return refused
-    if "authorization" in request.headers:
-        return authorization_refused()
+    if event.get("rawQueryString"):
+        return query_refused()
     try:
-        session = sessions().open(event["pathParameters"]["key"])
+        opened = door(event, request)
     except ValetError as error:
         logger.error("no session", code=error.code)
         return unavailable(str(error))
-    if session is None:
-        return not_found()
+    if isinstance(opened, HttpResponse):
+        return opened
     toolbox = InstanceToolbox(
-        session, tokens(), tickets(), ledger(), limits(), provider_http(), audit()
+        opened, tokens(), tickets(), ledger(), limits(), provider_http(), audit()
     )
     return _server().handle(request, toolbox)
+
+
+def _by_url(event: dict[str, Any], request: HttpRequest) -> Opened:
+    if "authorization" in request.headers:
+        return authorization_refused()
+    return sessions().open(event["pathParameters"]["key"]) or not_found()
+
+
+def _by_bearer(_: dict[str, Any], request: HttpRequest) -> Opened:
+    token = bearer(request.headers)
+    if token is None:
+        return unauthorized(_CHALLENGE)
+    return sessions().open_token(token) or unauthorized(f'{_CHALLENGE}, error="invalid_token"')
+
+
+_DOORS: dict[str, Door] = {"ANY /mcp/{key}": _by_url, "ANY /mcp": _by_bearer}
+ROUTES = frozenset(_DOORS)
 
 
 def _request(event: dict[str, Any]) -> HttpRequest:

@@ -20,6 +20,7 @@ from tests.fakes import (
 )
 from valet.errors import ValetError
 from valet.models import (
+    Access,
     Account,
     AccountStatus,
     ConnectionTools,
@@ -45,6 +46,7 @@ from valet.native.key_ring import KeyRing, Signers
 from valet.native.ledger import Ledger
 from valet.native.limits import CallLimits
 from valet.native.provider import TokenGrant
+from valet.native.session_tokens import SessionTokens, TokenReader
 from valet.native.sessions import Session, Sessions
 from valet.native.tickets import Tickets
 from valet.native.tokens import Tokens
@@ -87,11 +89,20 @@ class World:
         self.accounts = Accounts(self.table, self.events, self.now)
         self.grants = Grants(self.accounts, self.vault)
         self.tickets = Tickets(self.table, self.endpoint, self.now)
-        self.url_keys = UrlKeys(Signers(lambda: self.ring))
+        self.signers = Signers(lambda: self.ring)
+        self.url_keys = UrlKeys(self.signers)
         self.instances = Instances(
             self.table, self.configs, self.url_keys, self.endpoint, self.events, self.now
         )
-        self.sessions = Sessions(self.table, self.configs, self.accounts, self.url_keys, self.now)
+        self.session_tokens = SessionTokens(self.table, self.instances, self.signers, self.now)
+        self.sessions = Sessions(
+            self.table,
+            self.configs,
+            self.accounts,
+            self.url_keys,
+            TokenReader(self.signers),
+            self.now,
+        )
         self.authorizations = Authorizations(self.table, self.tickets, self.events, self.now)
         self.consent = Consent(
             self.authorizations.states,
@@ -218,6 +229,16 @@ class World:
     def url_key(self, user: UserKey = ALICE, config: str = CONFIG) -> str:
         """The key in the URL of the user's instance."""
         return self.instances.url(self.instances.ensure(config, user)).rsplit("/", 1)[1]
+
+    def token(
+        self,
+        user: UserKey = ALICE,
+        lifetime: timedelta = timedelta(hours=1),
+        access: Access = Access.FULL,
+    ) -> str:
+        """A session token of the user's instance."""
+        instance = self.instances.ensure(CONFIG, user)
+        return self.session_tokens.issue(instance.id, user, lifetime, access)[1].reveal()
 
     def session(self, user: UserKey = ALICE) -> Session:
         session = self.sessions.open(self.url_key(user))

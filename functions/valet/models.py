@@ -117,6 +117,17 @@ class McpInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionToken:
+    """A short-lived bearer for one instance, without its text."""
+
+    id: str
+    instance: InstanceId
+    access: Access
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """A user's grant on a connection, without its tokens."""
 

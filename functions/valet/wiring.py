@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from valet.native.key_ring import Signers
     from valet.native.ledger import Ledger
     from valet.native.limits import CallLimits
+    from valet.native.session_tokens import SessionTokens
     from valet.native.sessions import Sessions
     from valet.native.tickets import Tickets
     from valet.native.tokens import Tokens
@@ -117,9 +118,17 @@ def instances() -> Instances:
 
 @cache
 def sessions() -> Sessions:
+    from valet.native.session_tokens import TokenReader
     from valet.native.sessions import Sessions
 
-    return Sessions(table(), configs(), accounts(), url_keys())
+    return Sessions(table(), configs(), accounts(), url_keys(), TokenReader(signers()))
+
+
+@cache
+def session_tokens() -> SessionTokens:
+    from valet.native.session_tokens import SessionTokens
+
+    return SessionTokens(table(), instances(), signers())
 
 
 @cache

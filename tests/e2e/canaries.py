@@ -35,11 +35,13 @@ def remember_url(url: str) -> None:
 
 
 def remember_json(value: Any) -> None:
-    """Note what the URLs in an answer carry."""
+    """Note session tokens, and what the URLs in an answer carry."""
     match value:
         case str():
             if value.startswith("http"):
                 remember_url(value)
+            elif value.startswith("mvt_"):
+                remember("session token", value)
         case Mapping():
             for each in value.values():
                 remember_json(each)

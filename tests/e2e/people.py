@@ -42,6 +42,12 @@ class User:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
+    def token_for_mcp(self, **wanted: Any) -> dict[str, Any]:
+        """A new session token for the user's instance."""
+        answer = self.call("POST", f"/instances/{self.ensure()['id']}/tokens", wanted)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
     def connections(self) -> dict[str, dict[str, Any]]:
         answer = self.call("GET", "/connections")
         assert answer.status_code == 200, answer.text

@@ -86,7 +86,11 @@ def services(deployment: Deployment) -> Iterator[Services]:
 def mine(user: User, new_config: Callable[..., str]) -> dict[str, str]:
     """What the routes' placeholders stand for: all of it is there, so that it could be harmed."""
     connect(user, "MY_CALENDAR")
-    return {"instance": user.ensure()["id"], "config": new_config(gmail=["gmail_fetch_mails"])}
+    return {
+        "instance": user.ensure()["id"],
+        "token": user.token_for_mcp()["id"],
+        "config": new_config(gmail=["gmail_fetch_mails"]),
+    }
 
 
 def _of(deployment: Deployment, user: User, mine: dict[str, str]) -> list[str]:
@@ -99,7 +103,8 @@ def _send(api: Api, route: str, user: User, mine: dict[str, str], how: dict[str,
     method, path = route.split()
     identity = mine["instance"] if "instances" in path else "unknown-authorization"
     name = "MY_CALENDAR" if "connections" in path else mine["config"]
-    path = path.replace("{user}", user.id).replace("{id}", identity).replace("{name}", name)
+    filled = {"user": user.id, "id": identity, "name": name, "token_id": mine["token"]}
+    path = path.format_map(filled)
     body: object = {"config": CONFIG} if path.endswith("/instances") else {}
     if method == "PUT":
         body = {"connections": [{"connection": GMAIL}]}
@@ -144,7 +149,10 @@ def test_an_id_token_is_told_from_an_access_token(user: User, api: Api) -> None:
     assert "access token" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize(("method", "suffix"), [("GET", ""), ("DELETE", ""), ("POST", "/rotate")])
+@pytest.mark.parametrize(
+    ("method", "suffix"),
+    [("GET", ""), ("DELETE", ""), ("POST", "/rotate"), ("POST", "/tokens"), ("GET", "/tokens")],
+)
 def test_somebody_elses_instance_is_not_found(
     method: str, suffix: str, user: User, other: User, api: Api
 ) -> None:

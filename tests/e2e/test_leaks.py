@@ -56,6 +56,8 @@ def life(deployment: Deployment, api: Api, google: Google) -> User:
     fetched = post_call(api, url, "gmail_fetch_mails", {"max_results": 3})
     assert fetched["isError"] is False
     assert list_tools(url)
+    token = user.token_for_mcp()
+    assert list_tools(token["url"], token=token["token"])
     google.note()
     google.note_log()
     canaries.remember("OAuth client", OAUTH_CLIENTS["google"]["client_secret"])
@@ -65,6 +67,7 @@ def life(deployment: Deployment, api: Api, google: Google) -> User:
     assert {
         *("JWT", "user", "URL path", "cookie", "state", "code", "code_verifier", "nonce"),
         *("authorization_id", "bearer", "refresh_tokens", "mail", "OAuth client", "URL keys"),
+        "session token",
     } <= kinds
     return user
 
@@ -96,11 +99,21 @@ def test_no_answer_carries_what_no_caller_may_have(life: User) -> None:
 
 
 def _in_answers() -> list[str]:
-    """What must not be in an answer; a state may be, on its way to Google but not back from it."""
+    """What must not be in an answer.
+
+    A state may be, on its way to Google but not back from it, and a session token where it is made.
+    """
     forbidden = {s: kind for s, kind in canaries.SEEN.items() if kind in answers.FORBIDDEN}
     states = {s: kind for s, kind in canaries.SEEN.items() if kind == "state"}
     back = [(place, text) for place, text in answers.SEEN if answers.CALLBACK in place]
-    return canaries.find(answers.SEEN, forbidden) + canaries.find(back, states)
+    tokens = {s: kind for s, kind in canaries.SEEN.items() if kind == "session token"}
+    issuers = ("answer to POST /instances", "answer to POST /users")
+    others = [(place, text) for place, text in answers.SEEN if place not in issuers]
+    return (
+        canaries.find(answers.SEEN, forbidden)
+        + canaries.find(back, states)
+        + canaries.find(others, tokens)
+    )
 
 
 _SECRET = "ya29.a0-e2e/planted+token=with every_kind of character"

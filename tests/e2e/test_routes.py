@@ -90,6 +90,30 @@ def rotates(scene: Scene, door: Door) -> None:
     assert scene.user.ensure()["url"] == rotated["url"]
 
 
+def issues_a_token(scene: Scene, door: Door) -> None:
+    path = f"/instances/{scene.user.ensure()['id']}/tokens"
+    made = door(scene, "POST", path, {"expires_in_seconds": 60, "access": "READ_ONLY"}).json()
+    assert re.fullmatch(r"mvt_[\w-]{98}", made["token"])
+    assert (made["access"], made["url"]) == ("READ_ONLY", f"{scene.api.url}/mcp")
+    assert wire.list_tools(made["url"], token=made["token"]) == ["gmail_fetch_mails"]
+
+
+def lists_tokens(scene: Scene, door: Door) -> None:
+    made = scene.user.token_for_mcp()
+    path = f"/instances/{scene.user.ensure()['id']}/tokens"
+    (listed,) = door(scene, "GET", path, None).json()["tokens"]
+    assert listed == {name: made[name] for name in ("id", "access", "created_at", "expires_at")}
+
+
+def revokes_a_token(scene: Scene, door: Door) -> None:
+    made = scene.user.token_for_mcp()
+    path = f"/instances/{scene.user.ensure()['id']}/tokens/{made['id']}"
+    assert wire.post(scene.api, made["url"], "tools/list", token=made["token"]).status_code == 200
+    assert door(scene, "DELETE", path, None).status_code == 204
+    assert wire.post(scene.api, made["url"], "tools/list", token=made["token"]).status_code == 401
+    assert door(scene, "DELETE", path, None).status_code == 404
+
+
 def verifies(scene: Scene, door: Door) -> None:
     started = start(scene.api, scene.user.ensure()["connect_url"])
     authorization = started.allow().authorization()
@@ -215,6 +239,13 @@ def serves_mcp(scene: Scene) -> None:
     assert names == ["gmail_fetch_mails", "googlecalendar_create_event"]
 
 
+def serves_mcp_to_a_bearer(scene: Scene) -> None:
+    made = scene.user.token_for_mcp()
+    assert wire.list_tools(made["url"], token=made["token"]) == wire.list_tools(
+        scene.user.ensure()["url"]
+    )
+
+
 def _through(door: Door, case: Callable[[Scene, Door], None]) -> Callable[[Scene], None]:
     return lambda scene: case(scene, door)
 
@@ -225,6 +256,9 @@ _FOR_ONE_USER: dict[str, Callable[[Scene, Door], None]] = {
     "GET {}/instances/{id}": gets_an_instance,
     "DELETE {}/instances/{id}": deletes_an_instance,
     "POST {}/instances/{id}/rotate": rotates,
+    "POST {}/instances/{id}/tokens": issues_a_token,
+    "GET {}/instances/{id}/tokens": lists_tokens,
+    "DELETE {}/instances/{id}/tokens/{token_id}": revokes_a_token,
     "POST {}/authorizations/{id}/verify": verifies,
     "GET {}/connections": lists_connections,
     "DELETE {}/connections/{name}": disconnects,
@@ -241,6 +275,7 @@ _CASES: dict[str, Callable[[Scene], None]] = {
     "POST /connect/{ticket}/{connection}": starts_a_consent,
     "GET /oauth/callback/{connection}": takes_the_callback,
     "ANY /mcp/{key}": serves_mcp,
+    "ANY /mcp": serves_mcp_to_a_bearer,
 } | {
     route.replace("{}", prefix, 1): _through(door, case)
     for route, case in _FOR_ONE_USER.items()
@@ -280,5 +315,5 @@ def test_only_the_apps_origin_may_call_from_a_browser(api: Api) -> None:
 
 
 def test_a_path_that_no_route_has_is_not_found(api: Api) -> None:
-    for path in ("/", "/instance", "/configs/a/b", "/mcp", "/mcp/", "/users//instances"):
+    for path in ("/", "/instance", "/configs/a/b", "/mcp/", "/users//instances"):
         assert api.send("GET", path).status_code == 404, path

@@ -20,11 +20,22 @@ if TYPE_CHECKING:
     from tests.e2e.api import Api
 
 
-def with_client[T](url: str, use: Callable[[Client], Awaitable[T]], mode: str = "auto") -> T:
+def with_client[T](
+    url: str,
+    use: Callable[[Client], Awaitable[T]],
+    mode: str = "auto",
+    token: str | None = None,
+    auth: httpx2.Auth | None = None,
+) -> T:
     async def run() -> T:
-        hooks = {"response": [_record]}
         async with (
-            httpx2.AsyncClient(timeout=60, trust_env=False, event_hooks=hooks) as http,
+            httpx2.AsyncClient(
+                timeout=60,
+                trust_env=False,
+                event_hooks={"response": [_record]},
+                headers={"authorization": f"Bearer {token}"} if token else {},
+                auth=auth,
+            ) as http,
             Client(streamable_http_client(url, http_client=http), mode=mode) as client,
         ):
             return await use(client)
@@ -38,11 +49,13 @@ async def _record(answer: httpx2.Response) -> None:
     answers.record("answer to the MCP client's", sent.method, str(sent.url), headers, body)
 
 
-def list_tools(url: str, mode: str = "auto") -> list[str]:
+def list_tools(
+    url: str, mode: str = "auto", token: str | None = None, auth: httpx2.Auth | None = None
+) -> list[str]:
     async def use(client: Client) -> list[str]:
         return [tool.name for tool in (await client.list_tools()).tools]
 
-    return with_client(url, use, mode)
+    return with_client(url, use, mode, token, auth)
 
 
 def call(url: str, tool: str, arguments: dict[str, Any] | None = None, mode: str = "auto") -> Any:
@@ -56,14 +69,22 @@ def text(result: Any) -> str:
     return str(result.content[0].text)
 
 
-def post(api: Api, url: str, method: str, params: dict[str, Any] | None = None) -> httpx.Response:
+def post(
+    api: Api,
+    url: str,
+    method: str,
+    params: dict[str, Any] | None = None,
+    token: str | None = None,
+) -> httpx.Response:
     """One message of a client that keeps no session."""
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}
-    return api.send("POST", url.removeprefix(api.url), body)
+    return api.send("POST", url.removeprefix(api.url), body, token=token)
 
 
-def post_call(api: Api, url: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    answer = post(api, url, "tools/call", {"name": tool, "arguments": arguments})
+def post_call(
+    api: Api, url: str, tool: str, arguments: dict[str, Any], token: str | None = None
+) -> dict[str, Any]:
+    answer = post(api, url, "tools/call", {"name": tool, "arguments": arguments}, token)
     assert answer.status_code == 200, answer.text
     result: dict[str, Any] = answer.json()["result"]
     return result

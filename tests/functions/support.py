@@ -202,6 +202,19 @@ class Bundle:
         assert answer.status == 200, answer.body
         return answer.json
 
+    def token(self, user: str = "alice", **wanted: Any) -> Any:
+        """A new session token's answer, with the id of its instance."""
+        instance = self.ensure(user)["id"]
+        answer = self.call(
+            "ensure_instance",
+            "POST /instances/{id}/tokens",
+            path={"id": instance},
+            caller=events.jwt(user),
+            body=wanted,
+        )
+        assert answer.status == 200, answer.body
+        return answer.json | {"instance": instance}
+
     def consent(self, user: str = "alice", connection: str = GMAIL) -> Browser:
         """A browser that went from the connect page to the provider."""
         ticket = self.ensure(user)["connect_url"].rsplit("/", 1)[1]
@@ -234,17 +247,21 @@ class Bundle:
         assert answer.status == 200, answer.body
 
     def mcp(self, key: str, message: Any, **headers: str) -> Answer:
+        return self._mcp("ANY /mcp/{key}", message, headers, path={"key": key})
+
+    def bearer(self, token: str | None, message: Any, **more: Any) -> Answer:
+        """A message to /mcp, with the token as a Bearer, or without Authorization."""
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        return self._mcp("ANY /mcp", message, headers | more.pop("headers", {}), **more)
+
+    def _mcp(self, route: str, message: Any, headers: Mapping[str, str], **event: Any) -> Answer:
+        usual = {
+            "content-type": "application/json",
+            "accept": "application/json, text/event-stream",
+        }
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.call(
-            "mcp_server",
-            "ANY /mcp/{key}",
-            path={"key": key},
-            method="POST",
-            headers={
-                "content-type": "application/json",
-                "accept": "application/json, text/event-stream",
-                **{name.replace("_", "-"): value for name, value in headers.items()},
-            },
-            body=message,
+            "mcp_server", route, method="POST", headers=usual | given, body=message, **event
         )
 
 

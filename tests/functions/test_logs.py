@@ -74,6 +74,10 @@ def life(bundle: Bundle) -> list[str]:
     }
     assert SUBJECT in bundle.mcp(key, call).body
     bundle.mcp(key[:-1], call)
+    token = bundle.token()["token"]
+    assert SUBJECT in bundle.bearer(token, call).body
+    bundle.bearer(token[:-1], call)
+    bundle.bearer(JWT, call)
     bundle.world.now.advance(hours=2)
     bundle.world.provider.answers.append(InvalidGrant("canary words of the provider"))
     told = bundle.mcp(key, call).json["result"]["content"][0]["text"]
@@ -86,7 +90,16 @@ def life(bundle: Bundle) -> list[str]:
     contents = [SEARCH, SUBJECT, "eve@example.com", "canary words", "18c0ffee"]
     codes = ["canary-code-1", "canary-code-2", "canary-code-3", browser.asked["state"]]
     cookies = list(browser.cookies.values())
-    links = [link, browser.ticket, in_tool, authorization_id, key, key[:-1], made["url"]]
+    links = [
+        link,
+        browser.ticket,
+        in_tool,
+        authorization_id,
+        key,
+        key[:-1],
+        made["url"],
+        token[:-1],
+    ]
     return [*tokens, *contents, *codes, *cookies, *links, JWT]
 
 

@@ -22,6 +22,11 @@ def instance(bundle: Bundle) -> dict[str, Any]:
     return {"path": {"id": bundle.ensure()["id"]}}
 
 
+def session_token(bundle: Bundle) -> dict[str, Any]:
+    token = bundle.token()
+    return {"path": {"id": token["instance"], "token_id": token["id"]}}
+
+
 def authorization(bundle: Bundle) -> dict[str, Any]:
     return {"path": {"id": bundle.consent().authorization()}}
 
@@ -60,6 +65,9 @@ FOR_ALICE: dict[str, Case] = {
     "GET {}/instances/{id}": instance,
     "DELETE {}/instances/{id}": instance,
     "POST {}/instances/{id}/rotate": instance,
+    "POST {}/instances/{id}/tokens": instance,
+    "GET {}/instances/{id}/tokens": instance,
+    "DELETE {}/instances/{id}/tokens/{token_id}": session_token,
     "POST {}/authorizations/{id}/verify": authorization,
     "GET {}/connections": nothing,
     "DELETE {}/connections/{name}": connection,
@@ -158,6 +166,9 @@ FOREIGN = {
     "GET {}/instances/{id}": (404, "not_found"),
     "DELETE {}/instances/{id}": (404, "not_found"),
     "POST {}/instances/{id}/rotate": (404, "not_found"),
+    "POST {}/instances/{id}/tokens": (404, "not_found"),
+    "GET {}/instances/{id}/tokens": (404, "not_found"),
+    "DELETE {}/instances/{id}/tokens/{token_id}": (404, "not_found"),
     "POST {}/authorizations/{id}/verify": (403, "wrong_user"),
     "DELETE {}/connections/{name}": (404, "not_found"),
 }
@@ -197,7 +208,9 @@ def test_lists_hold_the_callers_own_things_only(bundle: Bundle, pattern: str) ->
     assert '"ACTIVE"' not in answer.body
 
 
-@pytest.mark.parametrize("route", ["POST /instances", "POST /instances/{id}/rotate"])
+@pytest.mark.parametrize(
+    "route", ["POST /instances", "POST /instances/{id}/rotate", "POST /instances/{id}/tokens"]
+)
 @pytest.mark.parametrize("name", ["user", "user_id", "identifier", "sub", "tenant", "status"])
 def test_a_frontend_cannot_name_a_user_in_the_body(bundle: Bundle, route: str, name: str) -> None:
     event = event_for(bundle, route)

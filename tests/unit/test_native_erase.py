@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.world import ALICE, BOB, CALENDAR, CONFIG, GMAIL, World
 from valet.connectors.catalog import load_connector
 from valet.errors import Gone
-from valet.models import AccountStatus
+from valet.models import Access, AccountStatus
 from valet.native import keys
 from valet.native.events import EventType
 from valet.native.limits import READS, Tally, minute_of
@@ -26,7 +27,8 @@ def lived_in() -> World:
     """Alice and Bob, with an instance, two grants, a link, a consent under way, and calls made."""
     world = World().deployed()
     for user in (ALICE, BOB):
-        world.instances.ensure(CONFIG, user)
+        instance = world.instances.ensure(CONFIG, user)
+        world.session_tokens.issue(instance.id, user, timedelta(hours=1), Access.FULL)
         world.connected(user)
         world.connected(user, CALENDAR)
         world.started(world.ticket(user))
@@ -52,6 +54,7 @@ def test_nothing_of_the_user_is_left_and_everything_of_others() -> None:
     assert erased.counts == {
         "accounts": 2,
         "leases": 0,
+        "session_tokens": 1,
         "instances": 1,
         "links": 4,
         "consents": 7,
@@ -81,6 +84,17 @@ def test_the_url_and_the_links_of_an_erased_user_are_dead() -> None:
     assert world.sessions.open(url.rsplit("/", 1)[1]) is None
     with pytest.raises(Gone):
         world.consent.page(ticket)
+
+
+def test_an_erased_users_session_tokens_are_dead_though_the_index_has_not_seen_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = lived_in()
+    token = world.token()
+    assert world.sessions.open_token(token)
+    monkeypatch.setattr(world.table, "keys_of_user", lambda _: [])  # it follows within moments
+    world.erase.erase(ALICE)
+    assert world.sessions.open_token(token) is None
 
 
 def test_erasing_twice_and_erasing_a_stranger_find_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 _ENCODED_START: Final = "=?base64?"
 _ENCODED_END: Final = "?="
+_BEARER: Final = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
 
 
 def value_of(headers: Mapping[str, str], name: str) -> str | None:
@@ -33,6 +35,15 @@ def decoded(value: str | None) -> str | None:
         return raw.decode("utf-8") if base64.b64encode(raw).decode() == payload else None
     except (binascii.Error, ValueError):
         return None
+
+
+def bearer(headers: Mapping[str, str]) -> str | None:
+    """The one token of an `Authorization` header (RFC 6750 §2.1); None for anything else.
+
+    Repeated headers arrive joined by commas, which no token has: two tokens are none.
+    """
+    match = _BEARER.fullmatch(value_of(headers, "authorization") or "")
+    return match[1] if match else None
 
 
 def is_json(content_type: str | None) -> bool:

@@ -70,6 +70,25 @@ def authorization_refused() -> HttpResponse:
     )
 
 
+def query_refused() -> HttpResponse:
+    """The answer to a request that brings a query: a token there ends in logs and histories."""
+    return _refusal(
+        400,
+        INVALID_REQUEST,
+        "This URL takes no query: a token belongs in the Authorization header",
+    )
+
+
+def unauthorized(challenge: str) -> HttpResponse:
+    """The answer at `/mcp` to all bad bearers alike, with what to bring (RFC 6750 §3)."""
+    return _refusal(
+        401,
+        INVALID_REQUEST,
+        "Unauthorized: send a valid token as a Bearer in the Authorization header",
+        **{"WWW-Authenticate": challenge},
+    )
+
+
 def unavailable(reason: str) -> HttpResponse:
     """The answer when the key could not be looked at; it says nothing about the key."""
     return answer(503, jsonrpc.error(None, ProtocolError(INTERNAL_ERROR, reason)))

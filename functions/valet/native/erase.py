@@ -1,8 +1,9 @@
 """Forgetting a user: everything that is kept about them, and their grants at the providers.
 
-What is gone after it: tokens, accounts, leases, instances (their URLs stop answering), connect
-links, consents under way, and the record of calls. What stays: log lines, which know the user by
-hash only, until their retention ends, and the table's backups within the recovery window.
+What is gone after it: tokens, accounts, leases, instances (their URLs and session tokens stop
+answering), connect links, consents under way, and the record of calls. What stays: log lines, which
+know the user by hash only, until their retention ends, and the table's backups within the recovery
+window.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _KINDS = {
     "ACCOUNT": "accounts",
     "LEASE": "leases",
+    "TOKEN": "session_tokens",
     "INSTANCE": "instances",
     "TICKET": "links",
     "STATE": "consents",

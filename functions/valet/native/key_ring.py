@@ -49,6 +49,11 @@ class Signers:
     def current_key_id(self) -> str:
         return self.ring().current
 
+    def current(self) -> tuple[str, Secret]:
+        """What signs now: the key's id, and the key."""
+        ring = self.ring()
+        return ring.current, ring.keys[ring.current]
+
     def find(self, key_id: str) -> Secret | None:
         """The key of that id; one that was just added to the ring is found too."""
         signer = self.ring().keys.get(key_id)

@@ -18,6 +18,7 @@ CONFIGS = "CONFIG"
 CONNECTIONS = "CONNECTION"
 COUNT = "COUNT"
 CALL_COUNT = "MINUTE"
+TOKENS = "TOKEN#"
 
 
 def digest(secret: str) -> str:
@@ -47,6 +48,10 @@ def endpoint() -> Key:
 
 def instance(instance_id: InstanceId) -> Key:
     return Key(f"INSTANCE#{instance_id}")
+
+
+def session_token(instance_id: InstanceId, token_id: str) -> Key:
+    return Key(instance(instance_id).pk, f"{TOKENS}{token_id}")
 
 
 def owned_partition(user: UserKey) -> str:

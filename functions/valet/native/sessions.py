@@ -1,10 +1,12 @@
 """From what a caller proved to what it stands for, in one read when warm.
 
-Each way to prove it has a door: the URL's key, or an instance that is known to be the caller's.
+Each way to prove it has a door: the URL's key, a session token, or an instance that is known to be
+the caller's.
 
 What never changes about an instance (its user and config) and what may be up to 30 seconds old (the
-config's revision, the connections) is remembered between requests; whether the URL or the instance
-lives and what the grants are is read on every request, so that revocation bites at once.
+config's revision, the connections) is remembered between requests; whether the URL, the token or
+the instance lives and what the grants are is read on every request, so that revocation bites at
+once.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from valet.native.accounts import Accounts
     from valet.native.configs import Configs
+    from valet.native.session_tokens import TokenReader
     from valet.native.url_keys import UrlKeys
 
 CONFIG_AGE = timedelta(seconds=30)  # how late a config's update may reach a warm function
@@ -81,6 +84,7 @@ class Sessions:
     configs: Configs
     accounts: Accounts
     url_keys: UrlKeys
+    tokens: TokenReader
     now: Clock = utc_now
     _known: OrderedDict[InstanceId, _Owned] = field(default_factory=OrderedDict, init=False)
     _catalogues: dict[str, _Catalogue] = field(default_factory=dict, init=False)
@@ -93,8 +97,21 @@ class Sessions:
         owned = self._owned(key.instance)
         if owned is None:
             return None
-        now = epoch(self.now())
-        return self._session(owned, Access.FULL, "url", lambda item: lives(item, key, now))
+        now, item = epoch(self.now()), keys.instance(key.instance)
+        return self._session(owned, Access.FULL, "url", lambda found: lives(found[item], key, now))
+
+    def open_token(self, token_text: str) -> Session | None:
+        """The session of a living session token; None for every other, as for URLs."""
+        token, now = self.tokens.read(token_text), epoch(self.now())
+        if token is None or token.expires_at <= now:
+            return None
+        owned = self._owned(token.instance)
+        if owned is None:
+            return None
+        item = keys.session_token(token.instance, token.id)
+        return self._session(
+            owned, token.access, "token", lambda found: token.lives(found.get(item), now), item
+        )
 
     def for_instance(self, instance: McpInstance, access: Access, via: Via) -> Session | None:
         """The session of an instance that is known to be the caller's; None once it is deleted."""
@@ -102,17 +119,26 @@ class Sessions:
         return self._session(owned, access, via, lambda _: True)
 
     def _session(
-        self, owned: _Owned, access: Access, via: Via, is_open: Callable[[Item], bool]
+        self,
+        owned: _Owned,
+        access: Access,
+        via: Via,
+        is_open: Callable[[Mapping[Key, Item]], bool],
+        *also: Key,
     ) -> Session | None:
+        """What is there of the instance, if the items say that it is open to this caller.
+
+        `also` are keys of items that `is_open` decides by, beside the instance's own.
+        """
         catalogue = self._catalogue(owned.config)
         if catalogue is None:
             return None
         account_keys = {keys.account(owned.user, name): name for name in catalogue.connections}
         minute = minute_of(self.now)
         count = keys.call_count(owned.user, minute)
-        found = self.table.get_many([keys.instance(owned.id), count, *account_keys])
+        found = self.table.get_many([keys.instance(owned.id), *also, count, *account_keys])
         item = found.get(keys.instance(owned.id))
-        if item is None or not is_open(item):
+        if item is None or not is_open(found):
             return None
         self._touch(item, owned.id)
         return Session(
