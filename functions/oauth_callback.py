@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from valet.connectors.catalog import load_connector
+from valet.connectors.catalog import title
 from valet.errors import Forbidden, ValetError
 from valet.http import (
     FOR_ONE_USER,
@@ -118,7 +118,7 @@ def account_view(account: Account, declared: Sequence[McpConfig]) -> dict[str, A
     return {
         "connection": account.connection,
         "connector": account.connector,
-        "title": load_connector(account.connector).title,
+        "title": title(account.connector),
         "status": account.status.value,
         "scopes": sorted(account.scopes),
         "missing_scopes": missing_scopes(declared, account),

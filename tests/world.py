@@ -35,6 +35,7 @@ from valet.native.authorizations import Authorizations, Returned
 from valet.native.callbacks import Callbacks
 from valet.native.clock import epoch
 from valet.native.configs import Configs
+from valet.native.connect_pages import ConnectPages
 from valet.native.consent import Consent, Started
 from valet.native.disconnect import Disconnect
 from valet.native.endpoint import Endpoint
@@ -106,9 +107,8 @@ class World:
         self.authorizations = Authorizations(self.table, self.tickets, self.events, self.now)
         self.consent = Consent(
             self.authorizations.states,
-            self.tickets,
+            ConnectPages(self.tickets, self.configs, self.accounts),
             self.configs,
-            self.accounts,
             self.clients,
             self.endpoint,
             lambda url: url,

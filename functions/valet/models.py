@@ -136,6 +136,7 @@ class Account:
     connector: str
     status: AccountStatus
     scopes: frozenset[str] = frozenset()
+    scopes_known: bool = True  # a backend may not tell; then a grant is held to be enough
     version: int = 0  # raised by every write of tokens
     sealed: bytes = field(default=b"", repr=False)
     updated_at: datetime | None = None

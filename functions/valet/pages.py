@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from valet.errors import ValetError
-    from valet.native.consent import Choice, ConnectPage
+    from valet.native.connect_pages import Choice, ConnectPage
 
 _STYLE = """
 :root { color-scheme: light dark; }

@@ -154,14 +154,14 @@ def audit() -> CallLog:
 
 @cache
 def consent() -> Consent:
+    from valet.native.connect_pages import ConnectPages
     from valet.native.consent import Consent
     from valet.native.states import States
 
     return Consent(
         States(table()),
-        tickets(),
+        ConnectPages(tickets(), configs(), accounts()),
         configs(),
-        accounts(),
         oauth_clients(),
         endpoint(),
         settings().provider_url,

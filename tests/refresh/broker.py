@@ -28,6 +28,7 @@ from valet.native.authorizations import Authorizations, Returned
 from valet.native.callbacks import Callbacks
 from valet.native.clock import Clock, utc_now
 from valet.native.configs import Configs
+from valet.native.connect_pages import ConnectPages
 from valet.native.consent import Consent
 from valet.native.disconnect import Disconnect
 from valet.native.endpoint import Endpoint
@@ -182,9 +183,8 @@ class Broker:
         authorizations = Authorizations(self.table, tickets, self.accounts.events, self.now)
         consent = Consent(
             authorizations.states,
-            tickets,
+            ConnectPages(tickets, self.configs, self.accounts),
             self.configs,
-            self.accounts,
             self.clients,
             endpoint,
             lambda url: url,

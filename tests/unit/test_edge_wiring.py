@@ -40,7 +40,7 @@ def test_a_builder_makes_what_it_says_once(name: str) -> None:
 
 def test_what_is_shared_is_built_once() -> None:
     assert wiring.tokens().grants is wiring.grants()
-    assert wiring.consent().tickets is wiring.tickets()
+    assert wiring.consent().pages.tickets is wiring.tickets()
     assert wiring.instances().endpoint is wiring.tickets().endpoint
 
 

@@ -14,9 +14,10 @@ from tests.fakes import key_ring
 from tests.world import World
 from valet.errors import Misconfigured
 from valet.models import InstanceId, Secret
+from valet.native.instance_records import new_instance_id
 from valet.native.key_ring import KeyRing, Signers
 from valet.native.signed_keys import SignedForm, checksum
-from valet.native.url_keys import UrlKey, UrlKeys, new_instance_id
+from valet.native.url_keys import UrlKey, UrlKeys
 
 RING = key_ring("k1", "k2")
 KEYS = UrlKeys(Signers(lambda: RING))

@@ -53,6 +53,11 @@ def load_connector(name: str) -> Connector:
     return _added.get(name) or _load(name)
 
 
+def title(name: str) -> str:
+    """How people call a connector; one that is not in the package by its name."""
+    return load_connector(name).title if name in connector_names() else name
+
+
 @contextmanager
 def added(connector: Connector) -> Iterator[None]:
     """Have one more connector in this process while this lasts: how tests bring theirs."""

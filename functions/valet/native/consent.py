@@ -1,8 +1,8 @@
-"""The connect page, and starting a consent from it.
+"""Starting a consent from the connect page.
 
-Looking at the page changes nothing. Starting makes a state (see `states`), for a callback URL of
-this connection's own. The PKCE verifier and the nonce are derived from the cookie's value and the
-state, so they are stored nowhere: they come back with the browser.
+It makes a state (see `states`), for a callback URL of this connection's own. The PKCE verifier and
+the nonce are derived from the cookie's value and the state, so they are stored nowhere: they come
+back with the browser.
 """
 
 from __future__ import annotations
@@ -15,42 +15,19 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from valet.connectors.catalog import load_connector
-from valet.errors import Conflict, NotFound
-from valet.native.exposure import offered
-from valet.native.readiness import lacking_tools, tools_on
+from valet.native.connect_pages import ConnectPage, ConnectPages, origin
+from valet.native.readiness import tools_on
 from valet.native.states import LIFETIME, States, callback_url, cookie_name
-from valet.native.tickets import Ticket, Tickets, ticket_gone
 from valet.tools.scopes import least_scopes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
     from valet.connectors.models import OAuthProvider
-    from valet.models import AccountStatus, Connection, McpConfig
-    from valet.native.accounts import Accounts
+    from valet.models import Connection
     from valet.native.configs import Configs
     from valet.native.endpoint import Endpoint
     from valet.native.provider import OAuthClients
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One connection as the connect page shows it."""
-
-    connection: str
-    title: str
-    status: AccountStatus
-    used: bool  # a consent has come back through this link already
-    lacking: tuple[str, ...]  # titles of tools that the grant is not enough for
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectPage:
-    description: str
-    choices: tuple[Choice, ...]
-    expires_at: datetime
-    authorize_origins: tuple[str, ...]  # where the page's forms end up, for its CSP
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,33 +43,15 @@ class Started:
 @dataclass(frozen=True, slots=True)
 class Consent:
     states: States
-    tickets: Tickets
+    pages: ConnectPages
     configs: Configs
-    accounts: Accounts
     clients: OAuthClients
     endpoint: Endpoint
     provider_url: Callable[[str], str]
 
     def page(self, ticket_text: str) -> ConnectPage:
         """Raises Gone when the link or its config is no more."""
-        ticket = self.tickets.read(ticket_text)
-        config, connections = self._offered(ticket)
-        accounts = self.accounts.of(ticket.user, connections)
-        choices = tuple(
-            Choice(
-                connection=name,
-                title=load_connector(connection.connector).title,
-                status=accounts[name].status,
-                used=name in ticket.used,
-                lacking=tuple(t.title for t in lacking_tools([config], accounts[name])),
-            )
-            for name, connection in connections.items()
-        )
-        origins = {
-            _origin(self.provider_url(load_connector(c.connector).provider.authorize_url))
-            for c in connections.values()
-        }
-        return ConnectPage(config.description, choices, ticket.expires_at, tuple(sorted(origins)))
+        return self.pages.page(ticket_text, self._authorize_origins)
 
     def start(self, ticket_text: str, connection_name: str) -> Started:
         """Begin a consent; the ticket stays good until one has come back.
@@ -103,13 +62,7 @@ class Consent:
             Conflict: the link was used for this connection.
             Misconfigured: no OAuth client is set up for it.
         """
-        ticket = self.tickets.read(ticket_text)
-        _, connections = self._offered(ticket)
-        connection = connections.get(connection_name)
-        if connection is None:
-            raise NotFound("this link does not offer that connection: go back and choose another")
-        if connection_name in ticket.used:
-            raise already_used()
+        ticket, connection = self.pages.choose(ticket_text, connection_name)
         client = self.clients.get(connection.oauth_client)
         provider = load_connector(connection.connector).provider
         scopes = self._scopes(connection, provider)
@@ -132,12 +85,11 @@ class Consent:
             cookie_value=begun.browser,
         )
 
-    def _offered(self, ticket: Ticket) -> tuple[McpConfig, dict[str, Connection]]:
-        try:
-            config = self.configs.get(ticket.config)
-        except NotFound:
-            raise ticket_gone() from None
-        return config, offered(config, self.configs.connections())
+    def _authorize_origins(self, connections: dict[str, Connection]) -> set[str]:
+        return {
+            origin(self.provider_url(load_connector(c.connector).provider.authorize_url))
+            for c in connections.values()
+        }
 
     def _scopes(self, connection: Connection, provider: OAuthProvider) -> Sequence[str]:
         """What all configs' exposed tools need on this connection, and no more.
@@ -146,13 +98,6 @@ class Consent:
         """
         tools = tools_on(self.configs.all(), connection.name, connection.connector)
         return (*provider.base_scopes, *least_scopes(tools))
-
-
-def already_used() -> Conflict:
-    return Conflict(
-        "this link was already used for that connection: go back to your app, it shows how it went",
-        code="link_used",
-    )
 
 
 def pkce_verifier(state: str, browser: str) -> str:
@@ -171,7 +116,3 @@ def _derived(label: str, state: str, browser: str) -> str:
 
 def _challenge(verifier: str) -> str:
     return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
-
-
-def _origin(url: str) -> str:
-    return "/".join(url.split("/", 3)[:3])

@@ -34,7 +34,7 @@ def missing_scopes(configs: Iterable[McpConfig], account: Account) -> list[str]:
 
 def lacking_tools(configs: Iterable[McpConfig], account: Account) -> list[Tool]:
     """The tools that an active grant is not enough for, in the configs' order."""
-    if account.status is not AccountStatus.ACTIVE:
+    if account.status is not AccountStatus.ACTIVE or not account.scopes_known:
         return []
     tools = tools_on(configs, account.connection, account.connector)
     return [tool for tool in tools if missing(tool, account.scopes)]
@@ -75,5 +75,7 @@ def readiness(config: McpConfig, accounts: Mapping[str, Account]) -> Iterator[To
 def _reason(name: str, mapping: ConnectionTools, account: Account) -> str | None:
     if account.status is not AccountStatus.ACTIVE:
         return _WHY[account.status]
+    if not account.scopes_known:
+        return None
     tool = load_connector(mapping.connector).tool(name)
     return "missing_permission" if missing(tool, account.scopes) else None

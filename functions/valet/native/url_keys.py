@@ -15,8 +15,6 @@ from valet.models import InstanceId
 from valet.native.signed_keys import SignedForm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from valet.native.key_ring import Signers
 
 _ID_BYTES = 16
@@ -59,10 +57,6 @@ class UrlKeys:
             return None
         key_id, (instance, generation) = signed
         return UrlKey(id_of(instance), generation, key_id)
-
-
-def new_instance_id(random: Callable[[int], bytes]) -> InstanceId:
-    return id_of(random(_ID_BYTES))
 
 
 def id_of(instance: bytes) -> InstanceId:
