@@ -11,6 +11,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging import correlation_paths
 
 from valet.errors import ValetError
+from valet.mcp.connecting import Connecting
 from valet.mcp.headers import bearer
 from valet.mcp.server import McpServer
 from valet.mcp.transport import (
@@ -24,7 +25,7 @@ from valet.mcp.transport import (
 )
 from valet.native.sessions import Session
 from valet.native.toolbox import InstanceToolbox
-from valet.wiring import audit, ledger, limits, provider_http, sessions, tickets, tokens
+from valet.wiring import audit, handles, ledger, limits, provider_http, sessions, tickets, tokens
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -77,7 +78,7 @@ def respond(event: dict[str, Any]) -> HttpResponse:
     toolbox = InstanceToolbox(
         opened, tokens(), tickets(), ledger(), limits(), provider_http(), audit()
     )
-    return _server().handle(request, toolbox)
+    return _server().handle(request, Connecting(toolbox), handles().of(opened.caller))
 
 
 def _by_url(event: dict[str, Any], request: HttpRequest) -> Opened:

@@ -42,6 +42,7 @@ from valet.native.endpoint import Endpoint
 from valet.native.erase import Erase
 from valet.native.exchange import Exchange
 from valet.native.grants import Grants
+from valet.native.handles import Handles
 from valet.native.instances import Instances
 from valet.native.key_ring import KeyRing, Signers
 from valet.native.ledger import Ledger
@@ -142,6 +143,7 @@ class World:
         )
         self.ledger = Ledger(self.table, self.now)
         self.limits = CallLimits(self.table, self.now, start=lambda _: 0)
+        self.handles = Handles(self.signers, self.now)
 
     def _pause(self, seconds: float) -> None:
         self.waited.append(seconds)

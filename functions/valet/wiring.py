@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from valet.native.erase import Erase
     from valet.native.events import LazyEvents
     from valet.native.grants import Grants
+    from valet.native.handles import Handles
     from valet.native.instances import Instances
     from valet.native.key_ring import Signers
     from valet.native.ledger import Ledger
@@ -107,6 +108,13 @@ def signers() -> Signers:
 
     ring = SecretKeyRing(_secret("url_keys_secret"))
     return Signers(ring, ring.latest)
+
+
+@cache
+def handles() -> Handles:
+    from valet.native.handles import Handles
+
+    return Handles(signers())
 
 
 @cache

@@ -26,6 +26,7 @@ def with_client[T](
     mode: str = "auto",
     token: str | None = None,
     auth: httpx2.Auth | None = None,
+    **options: Any,
 ) -> T:
     async def run() -> T:
         async with (
@@ -36,7 +37,7 @@ def with_client[T](
                 headers={"authorization": f"Bearer {token}"} if token else {},
                 auth=auth,
             ) as http,
-            Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+            Client(streamable_http_client(url, http_client=http), mode=mode, **options) as client,
         ):
             return await use(client)
 
@@ -79,6 +80,19 @@ def post(
     """One message of a client that keeps no session."""
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}
     return api.send("POST", url.removeprefix(api.url), body, token=token)
+
+
+def post_modern(api: Api, url: str, method: str, params: dict[str, Any]) -> httpx.Response:
+    """One message of 2026-07-28, from a client that opens URLs for its user."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"url": {}}},
+    }
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
+    headers = {"mcp-protocol-version": "2026-07-28", "mcp-method": method}
+    if "name" in params:
+        headers["mcp-name"] = params["name"]
+    return api.send("POST", url.removeprefix(api.url), body, headers=headers)
 
 
 def post_call(

@@ -264,6 +264,16 @@ class Bundle:
             "mcp_server", route, method="POST", headers=usual | given, body=message, **event
         )
 
+    def mcp_modern(self, key: str, method: str, **params: Any) -> Answer:
+        """A request of 2026-07-28, from a client that opens URLs for its user."""
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"url": {}}},
+        }
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
+        headers = {"mcp_protocol_version": "2026-07-28", "mcp_method": method}
+        return self.mcp(key, body, **headers, mcp_name=params.get("name", ""))
+
 
 @dataclass
 class Browser:

@@ -82,6 +82,8 @@ def life(bundle: Bundle) -> list[str]:
     bundle.world.provider.answers.append(InvalidGrant("canary words of the provider"))
     told = bundle.mcp(key, call).json["result"]["content"][0]["text"]
     in_tool = told.split("/connect/")[1].split()[0]
+    asked = bundle.mcp_modern(key, "tools/call", **call["params"]).json["result"]
+    in_question = asked["inputRequests"]["connect"]["params"]["url"].rsplit("/", 1)[1]
     bundle.call("ensure_instance", "POST /instances", body={"config": "nope"}, caller=events.jwt())
     bundle.invoke("ensure_instance", {"config": CONFIG, "user": "alice@example.com"})
     call_route = "DELETE /connections/{name}"
@@ -90,17 +92,9 @@ def life(bundle: Bundle) -> list[str]:
     contents = [SEARCH, SUBJECT, "eve@example.com", "canary words", "18c0ffee"]
     codes = ["canary-code-1", "canary-code-2", "canary-code-3", browser.asked["state"]]
     cookies = list(browser.cookies.values())
-    links = [
-        link,
-        browser.ticket,
-        in_tool,
-        authorization_id,
-        key,
-        key[:-1],
-        made["url"],
-        token[:-1],
-    ]
-    return [*tokens, *contents, *codes, *cookies, *links, JWT]
+    links = [link, browser.ticket, in_tool, in_question, authorization_id]
+    keys_and_tokens = [key, key[:-1], made["url"], token[:-1], asked["requestState"]]
+    return [*tokens, *contents, *codes, *cookies, *links, *keys_and_tokens, JWT]
 
 
 def test_no_secret_and_no_content_reaches_the_log(

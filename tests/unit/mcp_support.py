@@ -8,19 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.fakes import Clock, key_ring
+from valet.mcp.connecting import Connecting
+from valet.mcp.cursors import PAGE_SIZE
 from valet.mcp.server import McpServer
 from valet.mcp.transport import HttpRequest, HttpResponse
+from valet.native.handles import Handles
+from valet.native.key_ring import Signers
 from valet.tools.results import ToolResult, ToolView, UnknownTool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from valet.mcp.toolbox import Toolbox
+    from valet.mcp.toolbox import Toolbox, Tools
 
 MODERN = "2026-07-28"
 LEGACY = ["2025-03-26", "2025-06-18", "2025-11-25"]
 PREFIX = "io.modelcontextprotocol/"
 CONNECT_URL = "https://valet.example/connect/t1"
+_SIGNERS = Signers(key_ring)
 OUTPUT_SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
 
 ECHO = ToolView(
@@ -38,20 +44,31 @@ SEND = ToolView(
     input_schema={"type": "object", "additionalProperties": False},
     output_schema=OUTPUT_SCHEMA,
 )
+NOT_CONNECTED = ToolResult(
+    f"Gmail is not connected. Open {CONNECT_URL} and try again.",
+    is_error=True,
+    code="not_connected",
+    connect_url=CONNECT_URL,
+    connect_to="Gmail",
+)
 
 
 @dataclass
 class MemoryToolbox:
-    """Two tools; `send` lacks its connection. An exception in `raises` comes out of each verb."""
+    """Two tools, of which `send` needs a connection; what is set to be raised comes out."""
 
     raises: Exception | None = None
+    list_raises: Exception | None = None
     gives: ToolResult | None = None
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    listed: Sequence[ToolView] = (ECHO, SEND)
+    revision: str = "config/1"
+    connected: bool = False
 
     def list_tools(self) -> Sequence[ToolView]:
-        if self.raises:
-            raise self.raises
-        return (ECHO, SEND)
+        if self.list_raises:
+            raise self.list_raises
+        return self.listed
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
         self.calls.append((name, dict(arguments)))
@@ -62,8 +79,7 @@ class MemoryToolbox:
         if name == "echo":
             return _echo(arguments)
         if name == "send":
-            text = f"MY_GMAIL is not connected. Open {CONNECT_URL} and try again."
-            return ToolResult(text, is_error=True, code="not_connected", connect_url=CONNECT_URL)
+            return ToolResult("sent") if self.connected else NOT_CONNECTED
         raise UnknownTool(f"unknown tool {name!r}")
 
 
@@ -81,6 +97,10 @@ class World:
     toolbox: MemoryToolbox = field(default_factory=MemoryToolbox)
     reported: list[Exception] = field(default_factory=list)
     origins: frozenset[str] = frozenset({"https://app.example"})
+    page_size: int = PAGE_SIZE
+    now: Clock = field(default_factory=Clock)
+    caller: str = "ins_1/FULL"
+    asking: Toolbox | None = None  # in place of `toolbox`: tools that ask for things themselves
 
     @property
     def server(self) -> McpServer:
@@ -91,7 +111,12 @@ class World:
             instructions="Tools of your accounts.",
             on_error=self.reported.append,
             allowed_origins=self.origins,
+            page_size=self.page_size,
         )
+
+    def answer(self, request: HttpRequest) -> HttpResponse:
+        handles = Handles(_SIGNERS, self.now).of(self.caller)
+        return self.server.handle(request, self.asking or Connecting(self.toolbox), handles)
 
     def send(self, body: bytes | str | object, method: str = "POST", **headers: str) -> Answer:
         """Send a body, as it is or as JSON; underscores in header names stand for dashes."""
@@ -103,7 +128,7 @@ class World:
             "accept": "application/json, text/event-stream",
             **given,
         }
-        return Answer(self.server.handle(HttpRequest(method, sent, body), self.toolbox))
+        return Answer(self.answer(HttpRequest(method, sent, body)))
 
     def legacy(
         self, method: str, params: object = None, *, version: str | None = "2025-11-25", id: Any = 1
@@ -179,7 +204,7 @@ def envelope(version: object = MODERN, capabilities: object = None) -> dict[str,
 
 
 def test_the_toolbox_in_memory_has_the_verbs_of_the_port() -> None:
-    toolbox: Toolbox = MemoryToolbox()
+    toolbox: Tools = MemoryToolbox()
     assert [tool.name for tool in toolbox.list_tools()] == ["echo", "send"]
     with pytest.raises(UnknownTool):
         toolbox.call_tool("absent", {})

@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.mcp_support import MODERN, MemoryToolbox, World, message
 from valet.errors import Busy, Misconfigured, ValetError
-from valet.tools.results import NotConnected, ToolResult, UnknownTool
+from valet.tools.results import Document, Media, NotConnected, ToolResult, UnknownTool
 
 ERAS = ["2025-11-25", MODERN]
 SECRET = "ya29.secret"
@@ -23,7 +23,7 @@ def test_an_unexpected_error_is_reported_and_answered_without_a_word_of_it(
     method: str, error: Exception
 ) -> None:
     for era, status in (("2025-11-25", 200), (MODERN, 500)):
-        world = World(MemoryToolbox(raises=error))
+        world = World(MemoryToolbox(raises=error, list_raises=error))
         answer = world.either(era, method, {"name": "echo"})
         assert answer.fault == (status, -32603)
         assert answer.json["id"] == 1
@@ -59,13 +59,13 @@ def test_an_unknown_tool_is_nobodys_failure() -> None:
 
 @pytest.mark.parametrize("era", ERAS)
 def test_a_list_that_fails_on_purpose_is_an_internal_error(era: str) -> None:
-    world = World(MemoryToolbox(raises=Busy("try again")))
+    world = World(MemoryToolbox(list_raises=Busy("try again")))
     assert world.either(era, "tools/list").error["code"] == -32603
     assert len(world.reported) == 1
 
 
 def test_a_failure_in_a_batch_leaves_the_others_alone() -> None:
-    world = World(MemoryToolbox(raises=KeyError("x")))
+    world = World(MemoryToolbox(list_raises=KeyError("x")))
     answers = world.send([message("tools/list", id=1), message("ping", id=2)]).json
     assert answers[0]["error"]["code"] == -32603
     assert answers[1]["result"] == {}
@@ -99,6 +99,27 @@ def test_an_empty_object_is_data_and_none_is_not() -> None:
     assert "structuredContent" not in none.legacy("tools/call", {"name": "echo"}).result
 
 
+def test_pictures_sounds_and_documents_come_after_the_text() -> None:
+    given = ToolResult(
+        "see",
+        attachments=(
+            Media("image", b"\x89PNG", "image/png"),
+            Media("audio", b"RIFF", "audio/wav"),
+            Document("note://1", "hello", "text/plain"),
+        ),
+    )
+    answer = World(MemoryToolbox(gives=given)).legacy("tools/call", {"name": "echo"})
+    assert answer.result["content"] == [
+        {"type": "text", "text": "see"},
+        {"type": "image", "data": "iVBORw==", "mimeType": "image/png"},
+        {"type": "audio", "data": "UklGRg==", "mimeType": "audio/wav"},
+        {
+            "type": "resource",
+            "resource": {"uri": "note://1", "mimeType": "text/plain", "text": "hello"},
+        },
+    ]
+
+
 def test_a_long_tool_name_is_not_echoed_in_full() -> None:
     answer = World().legacy("tools/call", {"name": "x" * 100_000})
     assert answer.fault == (200, -32602)
@@ -115,5 +136,5 @@ def test_no_answer_has_a_code_that_the_protocol_forbids() -> None:
         world.send(b"{"),
         world.send(b"", method="GET"),
     ]
-    allowed = {-32700, -32600, -32601, -32602, -32603, -32020, -32022}
+    allowed = {-32700, -32600, -32601, -32602, -32603, -32020, -32021, -32022}
     assert {json.loads(answer.http.body)["error"]["code"] for answer in answers} <= allowed

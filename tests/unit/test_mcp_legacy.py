@@ -91,14 +91,6 @@ def test_two_lists_are_the_same_to_the_byte() -> None:
     assert world.legacy("tools/list").http == world.legacy("tools/list").http
 
 
-@pytest.mark.parametrize("cursor", ["", "2", "x" * 1000, 0, {}])
-@pytest.mark.parametrize("era", ["2025-11-25", MODERN])
-def test_a_cursor_that_was_never_handed_out_is_invalid(cursor: Any, era: str) -> None:
-    answer = World().either(era, "tools/list", {"cursor": cursor})
-    assert answer.fault == (400 if era == MODERN else 200, -32602)
-    assert answer.error["message"] == "Invalid cursor"
-
-
 @pytest.mark.parametrize("version", LEGACY)
 def test_an_unknown_tool_is_a_protocol_error_at_200(version: str) -> None:
     answer = World().legacy("tools/call", {"name": "drop"}, version=version, id=0)

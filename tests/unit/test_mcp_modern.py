@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.unit.mcp_support import CONNECT_URL, MODERN, PREFIX, World, envelope, message
+from tests.unit.mcp_support import ECHO as TOOL
+from tests.unit.mcp_support import MODERN, PREFIX, MemoryToolbox, World, envelope, message
 
 SERVER_INFO = {"name": "valet", "title": "Valet", "version": "1.2.3"}
 ECHO = {"name": "echo", "arguments": {"text": "hi"}}
@@ -155,8 +157,62 @@ def test_a_name_may_be_padded_or_encoded(name: str) -> None:
     assert World().modern("tools/call", ECHO, mcp_name=name).result["isError"] is False
 
 
-def test_parameters_are_not_mirrored_so_their_headers_are_ignored() -> None:
+def test_an_argument_that_no_schema_mirrors_may_have_any_header() -> None:
     assert World().modern("tools/call", ECHO, mcp_param_text="other").result["isError"] is False
+
+
+def mirroring() -> World:
+    """With a tool whose schema has some of its arguments in headers."""
+    properties = {
+        "region": {"type": "string", "x-mcp-header": "Region"},
+        "count": {"type": "integer", "x-mcp-header": "Count"},
+        "dry": {"type": "boolean", "x-mcp-header": "Dry"},
+        "text": {"type": "string"},
+    }
+    schema = {"type": "object", "properties": properties}
+    return World(MemoryToolbox(listed=[replace(TOOL, input_schema=schema)]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "headers"),
+    [
+        ({}, {}),
+        ({"region": None}, {}),
+        ({"region": "us"}, {"mcp_param_region": "us"}),
+        ({"region": "us"}, {"mcp_param_region": f" {encoded('us')} "}),
+        ({"region": "é"}, {"mcp_param_region": encoded("é")}),
+        ({"region": "=?base64?x"}, {"mcp_param_region": "=?base64?x"}),
+        ({"count": 3, "dry": True}, {"mcp_param_count": "3", "mcp_param_dry": "true"}),
+    ],
+)
+def test_an_argument_that_a_schema_mirrors_is_taken_with_its_header(
+    arguments: Any, headers: dict[str, Any]
+) -> None:
+    call = {"name": "echo", "arguments": arguments}
+    assert mirroring().modern("tools/call", call, **headers).result["isError"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "headers"),
+    [
+        ({"region": "us"}, {}),
+        ({}, {"mcp_param_region": "us"}),
+        ({"region": None}, {"mcp_param_region": "null"}),
+        ({"region": "us"}, {"mcp_param_region": "eu"}),
+        ({"region": "us"}, {"mcp_param_region": "US"}),
+        ({"region": "us"}, {"mcp_param_region": "=?base64?dXM?="}),
+        ({"region": "us"}, {"mcp_param_region": "=?base64?dX!!M=?="}),
+        ({"count": 3}, {"mcp_param_count": "4"}),
+        ({"dry": True}, {"mcp_param_dry": "True"}),
+    ],
+)
+def test_an_argument_that_its_header_contradicts_is_refused(
+    arguments: Any, headers: dict[str, Any]
+) -> None:
+    world = mirroring()
+    call = {"name": "echo", "arguments": arguments}
+    assert world.modern("tools/call", call, **headers).fault == (400, -32020)
+    assert not world.toolbox.calls
 
 
 @pytest.mark.parametrize("version", ["2099-01-01", "2025-11-25", "x"])
@@ -190,16 +246,6 @@ def test_a_malformed_call_is_a_bad_request(params: Any) -> None:
 def test_a_posted_response_is_refused() -> None:
     answer = World().send({"jsonrpc": "2.0", "id": 1, "result": {}}, mcp_protocol_version=MODERN)
     assert answer.fault == (400, -32600)
-
-
-@pytest.mark.parametrize(
-    "capabilities", [{}, {"elicitation": {}}, {"elicitation": {"url": {}}}, {"sampling": {}}]
-)
-def test_a_missing_grant_is_told_in_text_whatever_the_client_declares(capabilities: Any) -> None:
-    answer = World().modern("tools/call", {"name": "send"}, meta=envelope(MODERN, capabilities))
-    assert answer.result["resultType"] == "complete"
-    assert answer.result["isError"] is True
-    assert CONNECT_URL in answer.result["content"][0]["text"]
 
 
 def test_a_session_id_and_an_event_id_are_ignored() -> None:

@@ -148,13 +148,13 @@ def test_a_bad_url_gets_one_same_404_that_no_request_can_colour() -> None:
 
 
 def test_the_early_check_refuses_what_handling_would_and_passes_the_rest() -> None:
-    server = World().server
+    world = World()
     good = HttpRequest("POST", {"content-type": "application/json"}, json.dumps(LIST).encode())
-    assert server.precheck(good) is None
+    assert world.server.precheck(good) is None
     bad = HttpRequest("GET", {}, b"")
-    refused = server.precheck(bad)
+    refused = world.server.precheck(bad)
     assert isinstance(refused, HttpResponse)
-    assert refused == server.handle(bad, World().toolbox)
+    assert refused == world.answer(bad)
 
 
 @pytest.mark.parametrize("version", [None, "2025-03-26", "2025-06-18", "2025-11-25", MODERN])

@@ -60,6 +60,16 @@ def test_tools_are_listed_in_the_configs_order_whatever_the_accounts_are() -> No
     assert listed == [LISTED] * 5
 
 
+def test_the_revision_changes_with_the_list_and_not_with_the_accounts() -> None:
+    world = World().deployed()
+    before = world.toolbox(FakeProviderHttp()).revision
+    world.connected()
+    assert world.toolbox(FakeProviderHttp()).revision == before
+    world.exposing(ConnectionTools(GMAIL))
+    world.now.advance(minutes=1)
+    assert world.toolbox(FakeProviderHttp()).revision != before
+
+
 def test_listing_asks_neither_the_table_nor_the_provider() -> None:
     world = World().deployed()
     http = FakeProviderHttp()

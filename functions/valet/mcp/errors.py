@@ -17,6 +17,7 @@ METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
 INTERNAL_ERROR: Final = -32603
 HEADER_MISMATCH: Final = -32020
+MISSING_CAPABILITY: Final = -32021
 UNSUPPORTED_VERSION: Final = -32022
 
 
@@ -36,4 +37,13 @@ def unsupported_version(requested: str, supported: Sequence[str]) -> ProtocolErr
         UNSUPPORTED_VERSION,
         "Unsupported protocol version",
         {"supported": list(supported), "requested": requested[:64]},
+    )
+
+
+def missing_capability(required: Mapping[str, Any]) -> ProtocolError:
+    """The answer to a call that cannot be served without what the client did not declare."""
+    return ProtocolError(
+        MISSING_CAPABILITY,
+        f"This needs a client that declares {' and '.join(sorted(required))}",
+        {"requiredCapabilities": required},
     )

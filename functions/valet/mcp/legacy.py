@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from valet.mcp.jsonrpc import Request
-    from valet.mcp.toolbox import Toolbox
+    from valet.mcp.tools import Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,14 @@ class LegacyEra:
 
     server_info: Mapping[str, str]
     instructions: str
+    page_size: int
     report: Callable[[Exception], None]
 
     def answer(
         self,
         request: Request,
         headers: Mapping[str, str],  # noqa: ARG002 -- the modern era's, which mirror the body
-        toolbox: Toolbox,
+        caller: Caller,
     ) -> Mapping[str, Any]:
         """The result of one request.
 
@@ -47,9 +48,9 @@ class LegacyEra:
             case "ping":
                 return {}
             case "tools/list":
-                return tools.list_tools(params, toolbox)
+                return tools.list_tools(params, caller, self.page_size)
             case "tools/call":
-                return tools.content_of(tools.call_tool(params, toolbox, self.report))
+                return tools.call_tool(tools.call_of(params), caller, self.report)
         raise ProtocolError(METHOD_NOT_FOUND, "Method not found")
 
     def status_of(self, code: int) -> int:  # noqa: ARG002 -- one status for all

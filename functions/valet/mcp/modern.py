@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from valet.mcp import tools
+from valet.mcp import mirrors, rounds, tools
 from valet.mcp.errors import (
-    HEADER_MISMATCH,
     INTERNAL_ERROR,
     INVALID_PARAMS,
     METHOD_NOT_FOUND,
     ProtocolError,
     unsupported_version,
 )
-from valet.mcp.headers import decoded, value_of
 from valet.mcp.revisions import (
     CLIENT_CAPABILITIES,
     MODERN,
@@ -27,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from valet.mcp.jsonrpc import Request
-    from valet.mcp.toolbox import Toolbox
+    from valet.mcp.toolbox import Call
+    from valet.mcp.tools import Caller
 
 # An update of the config is to reach a client that caches within a minute; half of that is the
 # time for which a warm function remembers configs.
@@ -46,23 +45,19 @@ class ModernEra:
 
     server_info: Mapping[str, str]
     instructions: str
+    page_size: int
     report: Callable[[Exception], None]
 
     def answer(
-        self, request: Request, headers: Mapping[str, str], toolbox: Toolbox
+        self, request: Request, headers: Mapping[str, str], caller: Caller
     ) -> Mapping[str, Any]:
         """The result of one request.
 
         Raises:
             ProtocolError: it has none.
         """
-        params = request.params
-        version = _version_of(request.meta)
-        _check_mirrors(headers, version, request.method, params)
-        if version != MODERN:
-            # An envelope exists in no older revision: naming those would invite the same again.
-            raise unsupported_version(version, [MODERN])
-        outcome = self._outcome(request.method, params, toolbox)
+        capabilities = _check_envelope(request, headers)
+        outcome = self._outcome(request, headers, capabilities, caller)
         return {"resultType": "complete", **outcome, "_meta": {SERVER_INFO: self.server_info}}
 
     def status_of(self, code: int) -> int:
@@ -70,12 +65,16 @@ class ModernEra:
         return _STATUS.get(code, 400)
 
     def _outcome(
-        self, method: str, params: Mapping[str, Any], toolbox: Toolbox
+        self,
+        request: Request,
+        headers: Mapping[str, str],
+        capabilities: Mapping[str, Any],
+        caller: Caller,
     ) -> Mapping[str, Any]:
-        match method:
+        match request.method:
             case "server/discover":
                 return _cacheable(
-                    method,
+                    request.method,
                     {
                         "supportedVersions": list(SUPPORTED),
                         "capabilities": {"tools": {}},
@@ -83,12 +82,11 @@ class ModernEra:
                     },
                 )
             case "tools/list":
-                return _cacheable(method, tools.list_tools(params, toolbox))
+                listed = tools.list_tools(request.params, caller, self.page_size)
+                return _cacheable(request.method, listed)
             case "tools/call":
-                # When `connect_url` is set and the request's clientCapabilities have
-                # `elicitation.url`, `input_required` could take the place of this answer
-                # (basic/patterns/mrtr). The text has the link, which every client shows.
-                return tools.content_of(tools.call_tool(params, toolbox, self.report))
+                call = _call_of(request.params, headers, capabilities, caller)
+                return tools.call_tool(call, caller, self.report)
         raise ProtocolError(METHOD_NOT_FOUND, "Method not found")
 
 
@@ -97,32 +95,33 @@ def _cacheable(method: str, outcome: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**outcome, "ttlMs": _TTL_MS[method], "cacheScope": "private"}
 
 
-def _version_of(meta: Mapping[str, Any]) -> str:
-    """The revision that an envelope names; `clientInfo` is optional and not read."""
+def _check_envelope(request: Request, headers: Mapping[str, str]) -> Mapping[str, Any]:
+    """The client's capabilities; `clientInfo` is optional and not read."""
+    meta = request.meta
     missing = [key for key in (PROTOCOL_VERSION, CLIENT_CAPABILITIES) if key not in meta]
     if missing:
         raise ProtocolError(INVALID_PARAMS, f"params._meta lacks {' and '.join(missing)}")
-    version = meta[PROTOCOL_VERSION]
-    if not isinstance(version, str) or not isinstance(meta[CLIENT_CAPABILITIES], dict):
+    version, capabilities = meta[PROTOCOL_VERSION], meta[CLIENT_CAPABILITIES]
+    if not isinstance(version, str) or not isinstance(capabilities, dict):
         raise ProtocolError(INVALID_PARAMS, "params._meta has a value of the wrong type")
-    return version
+    mirrors.check_envelope(headers, version, request.method)
+    if version != MODERN:
+        # An envelope exists in no older revision: naming those would invite the same again.
+        raise unsupported_version(version, [MODERN])
+    return capabilities
 
 
-def _check_mirrors(
-    headers: Mapping[str, str], version: str, method: str, params: Mapping[str, Any]
-) -> None:
-    """Headers must repeat the body, or whoever routes by them is told another story."""
-    for name, expected in (("MCP-Protocol-Version", version), ("Mcp-Method", method)):
-        if value_of(headers, name.lower()) != expected:
-            raise _mismatch(name)
-    tool = params.get("name")
-    if method != "tools/call" or not isinstance(tool, str):
-        return
-    if decoded(value_of(headers, "mcp-name")) != tool:
-        raise _mismatch("Mcp-Name")
-
-
-def _mismatch(header: str) -> ProtocolError:
-    return ProtocolError(
-        HEADER_MISMATCH, f"Header mismatch: {header} is missing or differs from the body"
+def _call_of(
+    params: Mapping[str, Any],
+    headers: Mapping[str, str],
+    capabilities: Mapping[str, Any],
+    caller: Caller,
+) -> Call:
+    call = tools.call_of(params)
+    mirrors.check_call(headers, call, caller.toolbox)
+    return replace(
+        call,
+        capabilities=capabilities,
+        responses=rounds.responses_of(params),
+        state=rounds.state_of(params, call, caller.handles),
     )

@@ -8,16 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from valet.mcp import jsonrpc, transport
+from valet.mcp.cursors import PAGE_SIZE
 from valet.mcp.errors import INTERNAL_ERROR, INVALID_REQUEST, ProtocolError, unsupported_version
 from valet.mcp.headers import value_of
 from valet.mcp.jsonrpc import Notification, Request, Response
 from valet.mcp.legacy import LegacyEra
 from valet.mcp.modern import ModernEra, has_envelope
 from valet.mcp.revisions import MODERN, OLDEST, SUPPORTED
+from valet.mcp.tools import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from valet.mcp.handles import Handles
     from valet.mcp.toolbox import Toolbox
     from valet.mcp.transport import HttpRequest, HttpResponse
 
@@ -28,7 +31,7 @@ class Era(Protocol):
     """The revisions that answer in one way."""
 
     def answer(
-        self, request: Request, headers: Mapping[str, str], toolbox: Toolbox
+        self, request: Request, headers: Mapping[str, str], caller: Caller
     ) -> Mapping[str, Any]: ...
 
     def status_of(self, code: int) -> int: ...
@@ -50,10 +53,11 @@ class McpServer:
         instructions: str,
         on_error: Callable[[Exception], None],
         allowed_origins: frozenset[str] = frozenset(),
+        page_size: int = PAGE_SIZE,
     ) -> None:
         server_info = {"name": name, "title": title, "version": version}
-        self._legacy = LegacyEra(server_info, instructions, on_error)
-        self._modern = ModernEra(server_info, instructions, on_error)
+        self._legacy = LegacyEra(server_info, instructions, page_size, on_error)
+        self._modern = ModernEra(server_info, instructions, page_size, on_error)
         self._on_error = on_error
         self._allowed_origins = allowed_origins
 
@@ -64,8 +68,8 @@ class McpServer:
         """
         return transport.refuse_early(request, self._allowed_origins)
 
-    def handle(self, request: HttpRequest, toolbox: Toolbox) -> HttpResponse:
-        """Answer one request with the tools of one instance."""
+    def handle(self, request: HttpRequest, toolbox: Toolbox, handles: Handles) -> HttpResponse:
+        """Answer one request of a caller, with their tools and under their handles."""
         refused = self.precheck(request)
         if refused:
             return refused
@@ -73,11 +77,12 @@ class McpServer:
             body = jsonrpc.parse(request.body)
         except ProtocolError as problem:
             return transport.answer(400, jsonrpc.error(None, problem))
+        caller = Caller(toolbox, handles)
         if isinstance(body, list):
-            return self._batch(body, request.headers, toolbox)
-        return self._single(body, request.headers, toolbox)
+            return self._batch(body, request.headers, caller)
+        return self._single(body, request.headers, caller)
 
-    def _single(self, body: Any, headers: Mapping[str, str], toolbox: Toolbox) -> HttpResponse:
+    def _single(self, body: Any, headers: Mapping[str, str], caller: Caller) -> HttpResponse:
         try:
             message = jsonrpc.read(body)
             era = self._era_of(message, value_of(headers, "mcp-protocol-version"))
@@ -85,7 +90,7 @@ class McpServer:
             return transport.answer(400, jsonrpc.error(jsonrpc.id_of(body), problem))
         if not isinstance(message, Request):
             return transport.accepted()
-        status, text = self._answer(message, era, headers, toolbox)
+        status, text = self._answer(message, era, headers, caller)
         return transport.answer(status, text)
 
     def _era_of(self, message: jsonrpc.Message, version: str | None) -> Era:
@@ -102,10 +107,10 @@ class McpServer:
         return self._legacy
 
     def _answer(
-        self, request: Request, era: Era, headers: Mapping[str, str], toolbox: Toolbox
+        self, request: Request, era: Era, headers: Mapping[str, str], caller: Caller
     ) -> tuple[int, str]:
         try:
-            return 200, jsonrpc.result(request.id, era.answer(request, headers, toolbox))
+            return 200, jsonrpc.result(request.id, era.answer(request, headers, caller))
         except ProtocolError as refusal:
             problem = refusal
         except Exception as error:  # noqa: BLE001 -- reported; a client without an answer hangs
@@ -114,16 +119,16 @@ class McpServer:
         return era.status_of(problem.code), jsonrpc.error(request.id, problem)
 
     def _batch(
-        self, entries: list[Any], headers: Mapping[str, str], toolbox: Toolbox
+        self, entries: list[Any], headers: Mapping[str, str], caller: Caller
     ) -> HttpResponse:
         problem = _batch_problem(entries, value_of(headers, "mcp-protocol-version"))
         if problem:
             return transport.answer(400, jsonrpc.error(None, problem))
-        answers = [self._entry(entry, headers, toolbox) for entry in entries]
+        answers = [self._entry(entry, headers, caller) for entry in entries]
         texts = [text for text in answers if text is not None]
         return transport.answer(200, f"[{','.join(texts)}]") if texts else transport.accepted()
 
-    def _entry(self, entry: Any, headers: Mapping[str, str], toolbox: Toolbox) -> str | None:
+    def _entry(self, entry: Any, headers: Mapping[str, str], caller: Caller) -> str | None:
         try:
             message = jsonrpc.read(entry)
             if isinstance(message, (Notification, Response)):
@@ -132,7 +137,7 @@ class McpServer:
                 raise ProtocolError(INVALID_REQUEST, "Invalid Request: not allowed in a batch")
         except ProtocolError as problem:
             return jsonrpc.error(jsonrpc.id_of(entry), problem)
-        return self._answer(message, self._legacy, headers, toolbox)[1]
+        return self._answer(message, self._legacy, headers, caller)[1]
 
 
 def _batch_problem(entries: list[Any], version: str | None) -> ProtocolError | None:

@@ -60,6 +60,11 @@ class Session:
     via: Via
     tally: Tally
 
+    @property
+    def caller(self) -> str:
+        """Who is served, and how far: what was handed to one caller is of no use to another."""
+        return f"{self.instance}/{self.access}"
+
 
 class _Owned(NamedTuple):
     """What never changes about an instance."""

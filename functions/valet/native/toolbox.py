@@ -63,6 +63,11 @@ class InstanceToolbox:
     audit: Audit
     elapsed: Callable[[], float] = time.monotonic
 
+    @property
+    def revision(self) -> str:
+        """What the list is a pure function of."""
+        return f"{self.session.config.name}/{self.session.config.revision}"
+
     def list_tools(self) -> Sequence[ToolView]:
         return [
             _view(mapping.connector, name)
@@ -204,6 +209,7 @@ class InstanceToolbox:
             is_error=True,
             code=code,
             connect_url=link.url,
+            connect_to=title,
         )
 
 

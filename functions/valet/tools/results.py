@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from valet.errors import BadRequest, ValetError
 
@@ -12,12 +12,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Media:
+    """A picture or a sound."""
+
+    kind: Literal["image", "audio"]
+    data: bytes
+    mime_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text with a name and a type of its own."""
+
+    uri: str
+    text: str
+    mime_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolResult:
     """The outcome of one tool call, in no protocol's words.
 
     `structured` conforms to the tool's output schema when `is_error` is false. `text` is for a
     reader that takes no structured content: the same data as JSON, or on error one sentence that
-    says what happened and what to do next. `code` is stable and goes to the audit record.
+    says what happened and what to do next. `attachments` come after it. `code` is stable and goes
+    to the audit record.
     """
 
     text: str
@@ -25,8 +44,10 @@ class ToolResult:
     is_error: bool = False
     code: str = "ok"
     connect_url: str | None = None  # set when the user has to authorize first
+    connect_to: str = ""  # what the link connects, for the user's eyes: "Gmail"
     retry_after: int | None = None  # seconds, when the provider asked for a pause
     missing_scopes: tuple[str, ...] = ()  # the grant lacks these; a reconnect should ask for them
+    attachments: tuple[Media | Document, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
