@@ -18,7 +18,7 @@ import pytest
 from infra.local.fake_scalekit.seed import CLIENT_ID, CLIENT_SECRET, redirect_uris
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT: Final = Path(__file__).parents[2]
 PYTHON: Final = ROOT / ".local" / "venv-scalekit" / "bin" / "python"
@@ -33,6 +33,7 @@ CALENDAR: Final = {
     "tools": ["googlecalendar_list_events", "googlecalendar_create_event"],
 }
 ALICE: Final = "alice@example.com"
+ALLOW: Final = {"account": ALICE, "decision": "allow"}
 VERIFY: Final = "https://app.example.com/verify?from=scalekit"
 
 type Json = dict[str, Any]
@@ -97,13 +98,15 @@ class Scalekit:
 
     def allow(self, link: str, account: str = ALICE) -> dict[str, str]:
         """What the app's verify page is told after a person allowed everything."""
-        answer = self.consent(link, account=account, decision="allow")
+        answer = self.consent(link, {"account": account, "decision": "allow"})
         assert answer.status_code == 302, answer.text
         parts = urlsplit(answer.headers["location"])
         assert f"{parts.scheme}://{parts.netloc}{parts.path}" == "https://app.example.com/verify"
         return dict(parse_qsl(parts.query))
 
-    def consent(self, link: str, *, cookie: bool = True, **form: str) -> httpx.Response:
+    def consent(
+        self, link: str, form: Mapping[str, str] = ALLOW, *, cookie: bool = True
+    ) -> httpx.Response:
         """Scalekit's answer to the browser that comes back from the provider."""
         self.browser.cookies.clear()
         opened = self.browser.get(link)
