@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
+import re
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,9 +12,19 @@ from valet import cloudformation
 from valet.cloudformation import Provisioned, ResourceRequest
 from valet.connectors.catalog import connector_names, load_connector
 from valet.errors import BadRequest, UnknownName
-from valet.http import Body, Request, Response, Route, describe, http_handler, json_response
-from valet.models import ConnectionTools, McpConfig
-from valet.native.exposure import exposed_tools, offered
+from valet.http import (
+    Body,
+    Request,
+    Response,
+    Route,
+    describe,
+    http_handler,
+    json_response,
+    logger,
+)
+from valet.models import ConnectionTools
+from valet.native.exposure import all_exposed
+from valet.views import config_view, impact_view
 from valet.wiring import configs, endpoint
 
 if TYPE_CHECKING:
@@ -21,15 +32,26 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from valet.models import Impact, McpConfig
 
-class Mapping(Body):
+
+MOST_REVISIONS = 100  # in an answer; older ones can be restored by their number
+MAX_REMOVED = 1500  # characters of an attribute: CloudFormation takes an answer of 4,096 bytes
+_REVISION = re.compile(r"[1-9][0-9]{0,7}")
+
+
+class Line(Body):
     connection: str
     tools: list[str] | None = None
 
 
 class PutConfig(Body):
     description: str = ""
-    connections: list[Mapping]
+    connections: list[Line]
+
+
+class RestoreRevision(Body):
+    """Nothing: the path says it all."""
 
 
 class _Properties(BaseModel):
@@ -57,7 +79,7 @@ class ConfigProperties(_Properties):
     connections: list[MappingProperties] = Field(alias="Connections")
 
 
-def mappings(asked: Sequence[Mapping | MappingProperties]) -> list[ConnectionTools]:
+def mappings(asked: Sequence[Line | MappingProperties]) -> list[ConnectionTools]:
     """A config's lines, as either door spells them."""
     return [
         ConnectionTools(m.connection, None if m.tools is None else tuple(m.tools)) for m in asked
@@ -73,21 +95,63 @@ def put_config(request: Request) -> Response:
         owner="",
         replaces=True,
     )
-    return json_response(config_view(config))
+    return changed(config)
 
 
 def get_config(request: Request) -> Response:
-    return json_response(config_view(configs().get(request.path("name"))))
+    config = configs().get(request.path("name"))
+    return json_response(config_view(config, configs().connections()))
 
 
 def list_configs(_: Request) -> Response:
-    return json_response({"configs": [config_view(config) for config in configs().all()]})
+    connections = configs().connections()
+    return json_response({"configs": [config_view(c, connections) for c in configs().all()]})
 
 
 def delete_config(request: Request) -> Response:
-    configs().get(request.path("name"))
-    configs().delete(request.path("name"), owner="")
-    return Response(HTTPStatus.NO_CONTENT)
+    config = configs().get(request.path("name"))
+    impact = configs().impact_of_deleting(config)
+    configs().delete(config.name, owner="")
+    return json_response({"name": config.name} | impact_view(told(config, impact)))
+
+
+def list_revisions(request: Request) -> Response:
+    name = request.path("name")
+    newest_first = configs().history(name)[::-1]
+    current, connections = configs().current(name), configs().connections()
+    views = [
+        config_view(config, connections) | {"current": config == current}
+        for config in newest_first[:MOST_REVISIONS]
+    ]
+    return json_response({"revisions": views})
+
+
+def restore_revision(request: Request) -> Response:
+    request.parse(RestoreRevision)
+    if not _REVISION.fullmatch(request.path("revision")):
+        raise BadRequest(
+            "a revision is a number, such as 3: GET /configs/{name}/revisions lists them",
+            code="bad_revision",
+        )
+    config = configs().restore(request.path("name"), int(request.path("revision")))
+    return changed(config)
+
+
+def changed(config: McpConfig) -> Response:
+    impact = told(config, configs().impact(config))
+    return json_response(config_view(config, configs().connections()) | impact_view(impact))
+
+
+def told(config: McpConfig, impact: Impact) -> Impact:
+    """For the log, whichever door a change came through."""
+    logger.info(
+        "config changed",
+        config=config.name,
+        revision=config.revision,
+        removed_tools=impact.removed_tools,
+        instances_losing_tools=impact.instances,
+    )
+    return impact
 
 
 def list_tools(request: Request) -> Response:
@@ -112,28 +176,6 @@ def tool_views(connector: str) -> list[dict[str, Any]]:
         }
         for tool in load_connector(connector).tools.values()
     ]
-
-
-def config_view(config: McpConfig) -> dict[str, Any]:
-    still = offered(config, configs().connections())
-    return {
-        "name": config.name,
-        "description": config.description,
-        "revision": config.revision,
-        "updated_at": config.updated_at.isoformat().replace("+00:00", "Z"),
-        "connections": [
-            {
-                "connection": mapping.connection,
-                "connector": mapping.connector,
-                "removed": mapping.connection not in still,
-                "tools": list(names),
-                "tool_count": len(names),
-                "all_tools": mapping.tools is None,
-            }
-            for mapping in config.mappings
-            for names in [exposed_tools(mapping)]
-        ],
-    }
 
 
 def provision(request: ResourceRequest) -> Provisioned:
@@ -176,8 +218,16 @@ def provision_config(request: ResourceRequest) -> Provisioned:
         owner=request.owner,
         replaces=False,
     )
-    count = sum(entry["tool_count"] for entry in config_view(config)["connections"])
-    return Provisioned(config.name, {"Revision": str(config.revision), "ToolCount": str(count)})
+    impact = told(config, configs().impact(config))
+    return Provisioned(
+        config.name,
+        {
+            "Revision": str(config.revision),
+            "ToolCount": str(len(all_exposed(config))),
+            "RemovedTools": shorten(", ".join(impact.removed_tools), MAX_REMOVED, placeholder=" …"),
+            "InstancesLosingTools": str(impact.instances),
+        },
+    )
 
 
 _RESOURCES = {
@@ -191,6 +241,8 @@ ROUTES = {
     "PUT /configs/{name}": Route("iam", put_config),
     "GET /configs/{name}": Route("iam", get_config),
     "DELETE /configs/{name}": Route("iam", delete_config),
+    "GET /configs/{name}/revisions": Route("iam", list_revisions),
+    "POST /configs/{name}/revisions/{revision}/restore": Route("iam", restore_revision),
     "GET /tools": Route("iam", list_tools),
 }
 

@@ -95,6 +95,11 @@ class MemoryTable:
             self.requests.append("keys_of_user")
             return [key for key, item in self.items.items() if item.get("user") == user]
 
+    def count_of_config(self, config: str) -> int:
+        with self._lock:
+            self.requests.append("count_of_config")
+            return sum(item.get("config") == config for item in self.items.values())
+
     def write(self, write: Write) -> None:
         self._let_rivals_act()
         with self._lock:

@@ -105,6 +105,14 @@ class McpConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Impact:
+    """What a change of a config takes away: which tools, and from how many instances."""
+
+    removed_tools: tuple[str, ...] = ()
+    instances: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class McpInstance:
     """One user's instantiation of a config; it has the URL."""
 

@@ -45,13 +45,15 @@ def table_name(aws: Any) -> Iterator[str]:
             {"AttributeName": "pk", "AttributeType": "S"},
             {"AttributeName": "sk", "AttributeType": "S"},
             {"AttributeName": "user", "AttributeType": "S"},
+            {"AttributeName": "config", "AttributeType": "S"},
         ],
         GlobalSecondaryIndexes=[
             {
-                "IndexName": "ByUser",
-                "KeySchema": [{"AttributeName": "user", "KeyType": "HASH"}],
+                "IndexName": index,
+                "KeySchema": [{"AttributeName": attribute, "KeyType": "HASH"}],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             }
+            for index, attribute in (("ByUser", "user"), ("ByConfig", "config"))
         ],
         KeySchema=[
             {"AttributeName": "pk", "KeyType": "HASH"},

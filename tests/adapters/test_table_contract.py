@@ -392,6 +392,32 @@ def test_what_carries_a_user_is_found_by_the_user_and_nothing_else_is(
     assert table.keys_of_user(uuid.uuid4().hex) == []
 
 
+def test_what_carries_a_config_is_counted_by_it_and_nothing_else_is(table: Table, key: Key) -> None:
+    config = uuid.uuid4().hex
+    for number in range(3):
+        table.write(Put(item(beside(key, f"{number}"), config=config, user="u")))
+    table.write(Put(item(beside(key, "other"), config=f"{config}x")))
+    table.write(Put(item(beside(key, "none"))))
+    assert table.count_of_config(config) == 3
+    table.write(Delete(beside(key, "0")))
+    assert table.count_of_config(config) == 2
+    assert table.count_of_config(uuid.uuid4().hex) == 0
+
+
+def test_counting_adds_up_the_pages() -> None:
+    class Paged:
+        def get_paginator(self, operation: str) -> Paged:
+            assert operation == "query"
+            return self
+
+        def paginate(self, **request: Any) -> list[dict[str, int]]:
+            assert (request["IndexName"], request["Select"]) == ("ByConfig", "COUNT")
+            return [{"Count": 9000}, {"Count": 0}, {"Count": 34}]
+
+    table = DynamoTable(Paged(), "t")  # type: ignore[arg-type]  # a part of the client
+    assert table.count_of_config("c") == 9034
+
+
 def test_a_number_is_added_to_and_begins_at_zero(table: Table, key: Key) -> None:
     table.write(Update(key, add={"n": 2}))
     table.write(Update(key, set={"x": 1}, add={"n": -1}, when=when(Below("n", 3))))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.e2e.api import Api
+    from tests.e2e.people import User
 
 _PATIENCE = 60  # seconds until a stack must have come to rest
 
@@ -63,6 +64,8 @@ class ConfigStack:
                     "Name": {"Value": {"Ref": "Config"}},
                     "Revision": {"Value": {"Fn::GetAtt": ["Config", "Revision"]}},
                     "ToolCount": {"Value": {"Fn::GetAtt": ["Config", "ToolCount"]}},
+                    "RemovedTools": {"Value": {"Fn::GetAtt": ["Config", "RemovedTools"]}},
+                    "Losing": {"Value": {"Fn::GetAtt": ["Config", "InstancesLosingTools"]}},
                 },
             }
         )
@@ -101,16 +104,38 @@ def test_a_config_is_created_updated_and_deleted_with_its_stack(
     stack: ConfigStack, api: Api
 ) -> None:
     assert stack.create() == "CREATE_COMPLETE"
-    assert stack.output() == {"Name": stack.config, "Revision": "1", "ToolCount": "1"}
+    assert stack.output() == {
+        "Name": stack.config,
+        "Revision": "1",
+        "ToolCount": "1",
+        "RemovedTools": "",
+        "Losing": "0",
+    }
     assert _tools(api, stack.config) == ["gmail_fetch_mails"]
     both = ["gmail_fetch_mails", "gmail_list_labels"]
     assert stack.update(Connections=[{"Connection": "MY_GMAIL", "Tools": both}]) == (
         "UPDATE_COMPLETE"
     )
-    assert stack.output() == {"Name": stack.config, "Revision": "2", "ToolCount": "2"}
+    assert (stack.output()["Revision"], stack.output()["ToolCount"]) == ("2", "2")
     assert _tools(api, stack.config) == both
     stack.delete()
     assert _tools(api, stack.config) is None
+
+
+def test_an_update_that_takes_tools_away_tells_the_pipeline_and_an_operator_can_go_back(
+    stack: ConfigStack, api: Api, user: User, other: User
+) -> None:
+    stack.create()
+    for one in (user, other):
+        one.ensure(stack.config)
+    labels = [{"Connection": "MY_GMAIL", "Tools": ["gmail_list_labels"]}]
+    assert stack.update(Connections=labels) == "UPDATE_COMPLETE"
+    assert (stack.output()["RemovedTools"], stack.output()["Losing"]) == ("gmail_fetch_mails", "2")
+    restored = api.as_service("POST", f"/configs/{stack.config}/revisions/1/restore")
+    assert restored.json()["revision"] == 3
+    drafts = [{"Connection": "MY_GMAIL", "Tools": ["gmail_list_drafts"]}]
+    assert stack.update(Connections=drafts) == "UPDATE_COMPLETE", "the stack is still in charge"
+    assert _tools(api, stack.config) == ["gmail_list_drafts"]
 
 
 def test_renaming_a_config_makes_the_new_one_and_deletes_the_old(

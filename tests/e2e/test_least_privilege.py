@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from tests.e2e import canaries
 from tests.e2e.consent import connect
 from tests.e2e.deployed import Credentials, Deployment, aws
+from tests.e2e.people import CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,6 +92,17 @@ class Loot:
             ExpressionAttributeValues={":u": {"S": self.victim.key}},
         )
 
+    def count(self, who: Credentials) -> None:
+        """The instances of a config, by the other index."""
+        aws("dynamodb", who).query(
+            TableName=self.deployment.table,
+            IndexName="ByConfig",
+            Select="COUNT",
+            KeyConditionExpression="#c = :c",
+            ExpressionAttributeNames={"#c": "config"},
+            ExpressionAttributeValues={":c": {"S": CONFIG}},
+        )
+
     def secret(self, who: Credentials, logical_id: str) -> None:
         arn = self.deployment.resources[logical_id]
         aws("secretsmanager", who).get_secret_value(SecretId=arn)
@@ -128,6 +140,7 @@ _DEEDS: dict[str, Callable[[Loot, Credentials], None]] = {
         for where in _PARTITIONS
     },
     "find": lambda loot, who: loot.find(who),
+    "count": lambda loot, who: loot.count(who),
     "scan": lambda loot, who: loot.item(who, "scan", ""),
     "URL keys": lambda loot, who: loot.secret(who, "UrlKeys"),
     "OAuth clients": lambda loot, who: loot.secret(who, "OAuthClients"),
@@ -146,7 +159,7 @@ def _all(verbs: tuple[str, ...], partitions: list[str]) -> set[str]:
 
 # The README's table, deed by deed; whatever is not here has to be denied.
 _MAY: dict[str, set[str]] = {
-    "create_config": _all(("read", "query", *_CHANGE), _SHARED),
+    "create_config": _all(("read", "query", *_CHANGE), _SHARED) | {"count"},
     "ensure_instance": _all(("read", "query"), [*_SHARED, "OWNER", "INSTANCE", "GRANT"])
     | _all(_CHANGE, ["OWNER", "INSTANCE", "TICKET"])
     | {"URL keys"},

@@ -191,8 +191,31 @@ def lists_configs(scene: Scene) -> None:
 
 
 def deletes_a_config(scene: Scene) -> None:
-    assert scene.api.as_service("DELETE", f"/configs/{scene.config}").status_code == 204
+    scene.user.ensure(scene.config)
+    assert scene.api.as_service("DELETE", f"/configs/{scene.config}").json() == {
+        "name": scene.config,
+        "removed_tools": ["gmail_fetch_mails"],
+        "instances_losing_tools": 1,
+    }
     assert scene.api.as_service("GET", f"/configs/{scene.config}").status_code == 404
+
+
+def lists_revisions(scene: Scene) -> None:
+    puts_a_config(scene)
+    found = scene.api.as_service("GET", f"/configs/{scene.config}/revisions").json()["revisions"]
+    assert [(each["revision"], each["current"]) for each in found] == [(2, True), (1, False)]
+
+
+def restores_a_revision(scene: Scene) -> None:
+    puts_a_config(scene)
+    scene.user.ensure(scene.config)
+    restore = f"/configs/{scene.config}/revisions/1/restore"
+    answer = scene.api.as_service("POST", restore).json()
+    assert answer["revision"] == 3
+    assert answer["connections"][0]["tools"] == ["gmail_fetch_mails"]
+    assert answer["removed_tools"] == ["gmail_list_labels"]
+    assert answer["instances_losing_tools"] == 1
+    assert scene.api.as_service("POST", restore).json() == answer
 
 
 def lists_tools(scene: Scene) -> None:
@@ -269,6 +292,8 @@ _CASES: dict[str, Callable[[Scene], None]] = {
     "PUT /configs/{name}": puts_a_config,
     "GET /configs/{name}": gets_a_config,
     "DELETE /configs/{name}": deletes_a_config,
+    "GET /configs/{name}/revisions": lists_revisions,
+    "POST /configs/{name}/revisions/{revision}/restore": restores_a_revision,
     "GET /tools": lists_tools,
     "DELETE /users/{user}": erases_a_user,
     "GET /connect/{ticket}": shows_the_connect_page,

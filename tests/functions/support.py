@@ -62,6 +62,14 @@ class GuardedTable(MemoryTable):
         self._needs("Query", Key(pk))
         return super().query(pk, sk_prefix)
 
+    def count_of_config(self, config: str) -> int:
+        self.role.needs("dynamodb:Query", "${Table.Arn}/index/ByConfig")
+        return super().count_of_config(config)
+
+    def keys_of_user(self, user: str) -> list[Key]:
+        self.role.needs("dynamodb:Query", "${Table.Arn}/index/ByUser")
+        return super().keys_of_user(user)
+
     def write(self, write: Write) -> None:
         self._needs_write(write)
         super().write(write)

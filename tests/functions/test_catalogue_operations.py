@@ -91,12 +91,29 @@ def test_no_function_is_a_snapshot_that_could_share_its_randomness() -> None:
     assert not re.search(r"SnapStart", (ROOT / "template.yaml").read_text(encoding="utf-8"))
 
 
-def test_indexes_are_partitioned_by_user_hold_keys_alone_and_nobody_scans() -> None:
+def test_indexes_are_by_user_or_config_hold_keys_alone_and_nobody_scans() -> None:
     table = resources()["Table"]["Properties"]
-    for index in table.get("GlobalSecondaryIndexes", []):
+    by = {}
+    for index in table["GlobalSecondaryIndexes"]:
         (key,) = index["KeySchema"]
-        assert key == {"AttributeName": "user", "KeyType": "HASH"}
+        by[index["IndexName"]] = (key["AttributeName"], key["KeyType"])
         assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+    assert by == {"ByUser": ("user", "HASH"), "ByConfig": ("config", "HASH")}
+    allowed = {
+        function: {
+            name
+            for statement in statements(function)
+            for name in by
+            if f"/index/{name}" in json.dumps(statement["Resource"])
+        }
+        for function in FUNCTIONS
+    }
+    assert allowed == {
+        "create_config": {"ByConfig"},
+        "ensure_instance": set(),
+        "oauth_callback": {"ByUser"},
+        "mcp_server": set(),
+    }
     for function in FUNCTIONS:
         for statement in statements(function):
             assert "dynamodb:Scan" not in statement["Action"], function

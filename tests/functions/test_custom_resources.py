@@ -110,7 +110,12 @@ def test_a_config_is_declared_changed_and_deleted(cloudformation: CloudFormation
     created = cloudformation.send("Create", "McpConfig", config())
     assert created["Status"] == "SUCCESS"
     assert created["PhysicalResourceId"] == "mine"
-    assert created["Data"] == {"Revision": "1", "ToolCount": "1"}
+    assert created["Data"] == {
+        "Revision": "1",
+        "ToolCount": "1",
+        "RemovedTools": "",
+        "InstancesLosingTools": "0",
+    }
     updated = cloudformation.send(
         "Update", "McpConfig", config(Description="More"), physical_id="mine"
     )
@@ -120,6 +125,25 @@ def test_a_config_is_declared_changed_and_deleted(cloudformation: CloudFormation
     assert deleted["Status"] == "SUCCESS"
     with pytest.raises(NotFound):
         configs.get("mine")
+
+
+def test_an_update_that_takes_tools_away_says_so_in_attributes_the_same_twice(
+    cloudformation: CloudFormation,
+) -> None:
+    cloudformation.send("Create", "McpConfig", config())
+    cloudformation.bundle.ensure("alice", "mine")
+    other = config(Connections=[{"Connection": GMAIL, "Tools": ["gmail_list_labels"]}])
+    for _ in range(2):
+        data = cloudformation.send("Update", "McpConfig", other, physical_id="mine")["Data"]
+        assert (data["RemovedTools"], data["InstancesLosingTools"]) == ("gmail_fetch_mails", "1")
+
+
+def test_as_many_tools_as_there_are_fit_the_answer(cloudformation: CloudFormation) -> None:
+    everything = config(Connections=[{"Connection": GMAIL}, {"Connection": CALENDAR}])
+    cloudformation.send("Create", "McpConfig", everything)
+    data = cloudformation.send("Update", "McpConfig", config(), physical_id="mine")["Data"]
+    assert data["RemovedTools"].startswith("gmail_")
+    assert len(data["RemovedTools"]) <= 1500
 
 
 def test_the_endpoint_is_written_and_outlives_the_resource(

@@ -80,6 +80,10 @@ CASES: dict[str, Case] = {
     },
     "GET /configs/{name}": lambda _: {"path": {"name": CONFIG}},
     "DELETE /configs/{name}": lambda _: {"path": {"name": CONFIG}},
+    "GET /configs/{name}/revisions": lambda _: {"path": {"name": CONFIG}},
+    "POST /configs/{name}/revisions/{revision}/restore": lambda _: {
+        "path": {"name": CONFIG, "revision": "1"}
+    },
     "GET /tools": lambda _: {"query": "connector=gmail"},
     "GET /connect/{ticket}": opened,
     "POST /connect/{ticket}/{connection}": started,

@@ -102,8 +102,11 @@ def allows(function: str, action: str, resource: str, **facts: str) -> bool:
     )
 
 
-def _names(resource: Any, logical_id: str) -> bool:
-    return isinstance(resource, dict) and resource.get("Fn::GetAtt", [""])[0] == logical_id
+def _names(resource: Any, named: str) -> bool:
+    """Whether it is the resource of that logical id, or the ARN spelled so."""
+    if not isinstance(resource, dict):
+        return False
+    return named in (resource.get("Fn::GetAtt", [""])[0], resource.get("Fn::Sub"))
 
 
 def _holds(condition: dict[str, dict[str, Any]], facts: dict[str, str]) -> bool:

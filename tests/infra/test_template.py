@@ -145,6 +145,14 @@ def test_the_table_can_be_restored_and_forgets_what_is_over() -> None:
     assert [key["AttributeName"] for key in table["KeySchema"]] == ["pk", "sk"]
 
 
+def test_every_attribute_that_the_table_defines_is_a_key() -> None:
+    """CloudFormation refuses one that is not, and only when it is deployed."""
+    table = resources()["Table"]["Properties"]
+    schemas = [table["KeySchema"], *(i["KeySchema"] for i in table["GlobalSecondaryIndexes"])]
+    keys = {part["AttributeName"] for schema in schemas for part in schema}
+    assert {each["AttributeName"] for each in table["AttributeDefinitions"]} == keys
+
+
 def test_the_key_rotates() -> None:
     key = resources()["VaultKey"]["Properties"]
     assert key["EnableKeyRotation"] is True

@@ -38,6 +38,7 @@ MATRIX: dict[str, list[Grant]] = {
             {"Table"},
             {"dynamodb:LeadingKeys": {"CONFIG", "CONFIG#*", "CONNECTION", "ENDPOINT"}},
         ),
+        ({"dynamodb:Query"}, {"${Table.Arn}/index/ByConfig"}, {}),
     ],
     "ensure_instance": [
         (
@@ -150,7 +151,7 @@ def test_conditions_are_of_the_kind_that_narrows(function: str) -> None:
     """ForAllValues on leading keys, and equality on the encryption context."""
     for statement in statements(function):
         if "/index/" in json.dumps(statement["Resource"]):
-            continue  # keyed by the user alone; it projects keys and nothing else
+            continue  # keyed by the user or the config; it projects keys and nothing else
         operators = set(statement.get("Condition", {}))
         kind = listed(statement["Action"])[0].split(":")[0]
         expected = {

@@ -93,6 +93,17 @@ class DynamoTable:
         items = [_item(raw) for page in pages for raw in page["Items"]]
         return [Key(item["pk"], item["sk"]) for item in items]
 
+    def count_of_config(self, config: str) -> int:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            IndexName="ByConfig",
+            KeyConditionExpression="#config = :config",
+            ExpressionAttributeNames={"#config": "config"},
+            ExpressionAttributeValues={":config": {"S": config}},
+            Select="COUNT",
+        )
+        return sum(page["Count"] for page in pages)
+
     def write(self, write: Write) -> None:
         operation, arguments = self._arguments(write)
         call = getattr(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from valet.connectors.catalog import load_connector
 from valet.errors import Busy, Conflict, NotFound, UnknownName
-from valet.models import Connection, McpConfig
+from valet.models import Connection, Impact, McpConfig
 from valet.native import keys
 from valet.native.clock import Clock, utc_now
 from valet.native.config_rules import (
@@ -22,6 +22,7 @@ from valet.native.config_rules import (
     check_description,
     checked_mappings,
 )
+from valet.native.exposure import all_exposed
 from valet.native.revisions import Revisions, from_item, to_item
 from valet.native.table import (
     Absent,
@@ -122,7 +123,8 @@ class Configs:
             if stored and (stored.description, stored.mappings) == (description, declared):
                 return stored
             revision = self.revisions.next_number(name, stored)
-            config = McpConfig(name, description, declared, revision, self.now())
+            now = self.now().replace(microsecond=0)  # as it is stored, and answered next time
+            config = McpConfig(name, description, declared, revision, now)
             # An operator's change in passing leaves the stack in charge of what it declared.
             in_charge = current["owner"] if current else owner
             head = to_item(keys.config(name), config, in_charge)
@@ -135,12 +137,54 @@ class Configs:
             return config
         raise Busy(f"config {name!r} is being changed by others: try again")
 
+    def restore(self, name: str, revision: int) -> McpConfig:
+        """Declare what a revision said again, as a new revision; of a deleted config, too.
+
+        It has to fit the connections and tools of today. To go back to what already is changes
+        nothing, and whoever declared the config stays in charge of it.
+
+        Raises:
+            NotFound: no such config, or no such revision of it; names those that there are.
+            What `put` raises.
+        """
+        old = self.revisions.get(name, revision) if CONFIG_NAME.fullmatch(name) else None
+        if old is None:
+            last = self.history(name)[-1].revision
+            raise NotFound(
+                f"config {name!r} has no revision {revision}: it has 1 to {last}",
+                code="unknown_revision",
+            )
+        return self.put(name, old.description, old.mappings, owner="", replaces=True)
+
+    def history(self, name: str) -> list[McpConfig]:
+        """All revisions, oldest first; of a deleted config, too. Raises NotFound."""
+        found = self.revisions.of(name) if CONFIG_NAME.fullmatch(name) else []
+        if not found:
+            raise _no_config(name)
+        return found
+
+    def impact(self, config: McpConfig) -> Impact:
+        """What a revision took away from the one before it, and how many instances lose it now.
+
+        Of the revisions, not of what was there when it was asked for: a repeated request is
+        answered the same.
+        """
+        before = self.revisions.get(config.name, config.revision - 1)
+        return self._impact(config.name, all_exposed(before) if before else (), all_exposed(config))
+
+    def impact_of_deleting(self, config: McpConfig) -> Impact:
+        return self._impact(config.name, all_exposed(config), ())
+
+    def _impact(self, name: str, before: Sequence[str], after: Sequence[str]) -> Impact:
+        removed = tuple(tool for tool in before if tool not in after)
+        return Impact(removed, self.table.count_of_config(name)) if removed else Impact()
+
     def get(self, name: str) -> McpConfig:
         """Raises NotFound."""
-        item = self.table.get(keys.config(name)) if CONFIG_NAME.fullmatch(name) else None
-        if item is None:
-            raise NotFound(f"no MCP config {name[:100]!r}: GET /configs lists them")
-        return from_item(item)
+        found = self.current(name)
+        if found is None:
+            raise _no_config(name)
+        return found
 
     def find(self, name: str) -> McpConfig:
         """A config that a request names; a wrong name is answered with the nearest right one.
@@ -148,10 +192,15 @@ class Configs:
         Raises:
             UnknownName: no such config.
         """
-        item = self.table.get(keys.config(name)) if CONFIG_NAME.fullmatch(name) else None
-        if item is None:
+        found = self.current(name)
+        if found is None:
             raise UnknownName("config", name, [config.name for config in self.all()])
-        return from_item(item)
+        return found
+
+    def current(self, name: str) -> McpConfig | None:
+        """The config as it is declared now, if it is."""
+        item = self.table.get(keys.config(name)) if CONFIG_NAME.fullmatch(name) else None
+        return from_item(item) if item else None
 
     def all(self) -> list[McpConfig]:
         return [from_item(item) for item in self.table.query(keys.CONFIGS)]
@@ -179,6 +228,10 @@ class Configs:
             "choose another name, or delete that one first",
             code=f"duplicate_{kind}",
         )
+
+
+def _no_config(name: str) -> NotFound:
+    return NotFound(f"no MCP config {name[:100]!r}: GET /configs lists them")
 
 
 def _refuse_other_connector(name: str, item: Item | None, connector: str) -> None:

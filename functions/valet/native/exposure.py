@@ -27,6 +27,11 @@ def exposed_tools(mapping: ConnectionTools) -> tuple[str, ...]:
     return tuple(name for name in mapping.tools if catalogue.has(name))
 
 
+def all_exposed(config: McpConfig) -> tuple[str, ...]:
+    """The names on a config's servers, in their order."""
+    return tuple(name for mapping in config.mappings for name in exposed_tools(mapping))
+
+
 def offered(config: McpConfig, connections: Mapping[str, Connection]) -> dict[str, Connection]:
     """The connections that a config's tools can still be called on, in its order."""
     return {

@@ -142,6 +142,13 @@ class Table(Protocol):
         """
         ...
 
+    def count_of_config(self, config: str) -> int:
+        """How many items carry the attribute `config` with this value: a config's instances.
+
+        By an index, like `keys_of_user`.
+        """
+        ...
+
     def write(self, write: Write) -> None:
         """One write.
 

@@ -58,7 +58,7 @@ class Tickets:
                     "pk": key.pk,
                     "sk": key.sk,
                     "user": user,
-                    "config": config,
+                    "config_name": config,  # `config` is what instances are counted by
                     "used": [],
                     "expires_at": epoch(expires_at),
                     "ttl": epoch(expires_at + _KEPT_AFTER),
@@ -103,7 +103,7 @@ class Tickets:
         return Ticket(
             digest=ticket_digest,
             user=UserKey(item["user"]),
-            config=item["config"],
+            config=item["config_name"],
             used=tuple(item["used"]),
             expires_at=from_epoch(item["expires_at"]),
         )
