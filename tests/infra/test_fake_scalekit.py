@@ -249,6 +249,24 @@ def test_the_catalogue_can_be_asked_for_names_alone(scalekit: Scalekit) -> None:
     assert all(name.startswith("gmail_") for name in names)
     (tool,) = scalekit.ok("GET", "/tools", **{"filter.tool_name": "gmail_fetch_mails"})["tools"]
     assert tool["definition"]["input_schema"]["type"] == "object"
+    assert tool["definition"]["annotations"]["read_only_hint"] is True
+    found = scalekit.ok("GET", "/tools", **{"filter.query": "calendar create event"})["tools"]
+    assert [each["definition"]["name"] for each in found] == ["googlecalendar_create_event"]
+
+
+def test_a_search_tells_which_accounts_could_run_a_tool(scalekit: Scalekit) -> None:
+    def readiness(**asked: str) -> list[str]:
+        body = {"query": "fetch mails", "top_k": 1, **asked}
+        (tool,) = scalekit.ok("POST", "/tools:search", body)["tools"]
+        assert tool["name"] == "gmail_fetch_mails"
+        return [each["readiness_state"].rpartition("STATE_")[2] for each in tool["connections"]]
+
+    scalekit.link()
+    assert readiness() == []
+    assert readiness(identifier="u2") == []
+    assert readiness(identifier="u1") == ["NEEDS_CONNECTION"]
+    scalekit.connect()
+    assert readiness(identifier="u1") == ["READY"]
 
 
 def test_connections_are_listed_as_the_dashboard_has_them(scalekit: Scalekit) -> None:

@@ -143,5 +143,9 @@ def _view(tool: Tool) -> types.Tool:
         title=tool.title,
         description=tool.description,
         input_schema=dict(tool.input_schema),
-        annotations=types.ToolAnnotations(read_only_hint=tool.read_only),
+        annotations=types.ToolAnnotations(
+            read_only_hint=tool.read_only,
+            destructive_hint=tool.destructive,
+            idempotent_hint=tool.idempotent,
+        ),
     )

@@ -5,6 +5,7 @@ The tools are our own connectors': their names are those of Scalekit's published
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from valet.adapters.provider_http import HttpxProvider
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
     from .world import World
 
 _EARLY = 300  # an access token is refreshed this long before its end
-_MOST = 1000
-_READY = {"ACTIVE": "READY", "EXPIRED": "NEEDS_REAUTH", "DISCONNECTED": "NEEDS_REAUTH"}
+_NEEDS_CONNECTION = "TOOL_READINESS_STATE_NEEDS_CONNECTION"
+_READINESS = {
+    "ACTIVE": "TOOL_READINESS_STATE_READY",
+    "EXPIRED": "TOOL_READINESS_STATE_NEEDS_REAUTH",
+}
 # What a provider's refusal becomes; any other failure is INTERNAL.
 _REFUSALS = {
     "token_refused": "UNAUTHENTICATED",
@@ -50,17 +54,19 @@ def of(provider: Provider) -> Mapping[str, Tool]:
 @handles("ToolService.ListTools")
 def list_(world: World, given: Json) -> Json:
     wanted = given.get("filter", {})
-    providers = _providers(world, wanted)
+    _check_account(world, wanted)
+    words = re.split(r"[ _]+", wanted.get("query", "").lower())
     found = [
         (provider, tool)
         for provider in PROVIDERS.values()
         for tool in of(provider).values()
-        if provider.key in providers
+        if wanted.get("provider", "").upper() in ("", provider.key)
         and (not wanted.get("tool_name") or tool.name in wanted["tool_name"])
-        and wanted.get("query", "").lower() in f"{tool.name} {tool.description}".lower()
+        and all(word in tool.name for word in words)
     ]
-    size = {**given, "page_size": min(given["page_size"], _MOST)}
-    chosen, more = page(size, found, 100 if "query" in wanted else 300)
+    most = 100 if "query" in wanted else 1000
+    size = {**given, "page_size": min(given["page_size"], most)}
+    chosen, more = page(size, found, min(most, 300))
     if wanted.get("summary"):
         return {"tool_names": [tool.name for _, tool in chosen], **more}
     return {"tools": [_view(provider, tool) for provider, tool in chosen], **more}
@@ -69,9 +75,10 @@ def list_(world: World, given: Json) -> Json:
 @handles("ToolService.SearchTools")
 def search(world: World, given: Json) -> Json:
     words = given["query"].lower().split()
+    connected = {connection.provider.key for connection in world.state.connections.values()}
     found = []
     for provider in PROVIDERS.values():
-        for tool in of(provider).values():
+        for tool in of(provider).values() if provider.key in connected else ():
             text = f"{tool.name} {tool.description}".lower()
             score = sum(word in text for word in words) / len(words)
             if score:
@@ -147,20 +154,12 @@ def _refreshed(world: World, account: Account, tokens: Tokens) -> Tokens:
     return account.tokens
 
 
-def _providers(world: World, wanted: Json) -> set[str]:
-    keys = {wanted["provider"].upper()} if wanted.get("provider") else set(PROVIDERS)
-    if wanted.get("connector"):
-        keys &= {accounts.find_connection(world, wanted).provider.key}
+def _check_account(world: World, wanted: Json) -> None:
+    """An account in a filter would add its own tools; one that is not there is refused."""
     if wanted.get("connected_account_id"):
-        account = accounts.find(world, {"id": wanted["connected_account_id"]})
-        keys &= {world.state.connections[account.connection].provider.key}
-    if wanted.get("identifier"):
-        keys &= {
-            world.state.connections[account.connection].provider.key
-            for account in world.state.accounts.values()
-            if account.identifier == wanted["identifier"]
-        }
-    return keys
+        accounts.find(world, {"id": wanted["connected_account_id"]})
+    elif wanted.get("connector") and wanted.get("identifier"):
+        accounts.find(world, wanted)
 
 
 def _view(provider: Provider, tool: Tool) -> Json:
@@ -173,7 +172,11 @@ def _view(provider: Provider, tool: Tool) -> Json:
             "description": tool.description,
             "input_schema": dict(tool.input_schema),
             "output_schema": dict(tool.output_schema),
-            "annotations": {"read_only_hint": tool.read_only},
+            "annotations": {
+                "read_only_hint": tool.read_only,
+                "destructive_hint": tool.destructive,
+                "idempotent_hint": tool.idempotent,
+            },
         },
         "is_default": True,
     }
@@ -182,24 +185,20 @@ def _view(provider: Provider, tool: Tool) -> Json:
 def _found(
     world: World, provider: Provider, tool: Tool, score: float, identifier: str | None
 ) -> Json:
-    connections = []
-    for connection in world.state.connections.values():
-        if connection.provider == provider:
-            account = world.account(connection.name, identifier) if identifier else None
-            state = (
-                _READY.get(account.status, "NEEDS_CONNECTION") if account else "NEEDS_CONNECTION"
-            )
-            connections.append(
-                {
-                    "connection_name": connection.name,
-                    "connected_account_id": account.id if account else "",
-                    "readiness_state": f"TOOL_READINESS_STATE_{state}",
-                }
-            )
+    """A tool that fits, with the accounts that an identifier has at its provider."""
     return {
         "name": tool.name,
         "provider": provider.key,
         "description": tool.description,
         "score": score,
-        "connections": connections,
+        "connections": [
+            {
+                "connection_name": account.connection,
+                "connected_account_id": account.id,
+                "readiness_state": _READINESS.get(account.status, _NEEDS_CONNECTION),
+            }
+            for account in world.state.accounts.values()
+            if account.identifier == identifier
+            and world.state.connections[account.connection].provider == provider
+        ],
     }
