@@ -18,6 +18,9 @@ EXPORT := export --frozen --no-dev --no-emit-project --no-header --format requir
 STAGE ?=
 ARCH ?= arm64
 ARGS ?=
+# What the local stack runs on: native, or scalekit (a fake one).
+BACKEND ?= native
+export BACKEND
 
 .PHONY: help demo test unit e2e clients refresh check format up down status logs deploy build lock clean \
 	env env-all env-oidc env-clients env-scalekit
@@ -62,7 +65,7 @@ format: env ## ruff, to fix what it can
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-up: env-all ## start the local stack: AWS 4566, API 8400, fake Google 4700, app 8500
+up: env-all ## start the local stack: AWS 4566, API 8400, fake Google 4700, app 8500 (BACKEND=scalekit: 4900)
 	@$(STACK) up
 
 down: env ## stop the local stack
@@ -97,7 +100,7 @@ env:
 	@$(BOOTSTRAP) dev
 
 env-all:
-	@$(BOOTSTRAP) dev emulator sam
+	@$(BOOTSTRAP) dev emulator sam $(filter scalekit,$(BACKEND))
 
 env-oidc:
 	@$(BOOTSTRAP) dev emulator oidc

@@ -18,7 +18,7 @@ from mcp import Client
 from infra.local.browser import Browser, Page
 from infra.local.deployment import Layout
 from infra.local.processes import StackError
-from infra.local.stack import ROOT, RUN, Stack
+from infra.local.stack import ROOT, RUN, Stack, chosen_backend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -205,7 +205,7 @@ Point a client at a URL (whole programs, and more clients, are in the README):
 
 def main() -> int:
     began = time.monotonic()
-    stack = Stack(Layout(ROOT), RUN)
+    stack = Stack(Layout(ROOT), RUN, chosen_backend())
     found_up = stack.is_up()
     try:
         stack.up()

@@ -1,6 +1,8 @@
 """Runs the whole system on one machine: the emulator, a fake Google, the deployed stack, an app.
 
 python -m infra.local.stack up | down | status | logs | outputs | run -- COMMAND
+
+With BACKEND=scalekit in the environment a fake Scalekit runs beside them.
 """
 
 # ruff: noqa: S603 (starting programs is what this is for)
@@ -18,22 +20,40 @@ from types import FrameType
 
 from infra.local import deployment
 from infra.local.deployment import Layout
+from infra.local.fake_scalekit import seed
 from infra.local.processes import Processes, Running, StackError, check_ports
 from infra.local.progress import Step, say, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / ".local" / "run"
-PORTS = {4566: "emulator", 8400: "emulator", 4700: "fake-google", 8500: "app"}
-NAMES = ("app", "fake-google", "emulator")  # the order to stop them in
+PORTS = {
+    4566: "emulator",
+    8400: "emulator",
+    4700: "fake-google",
+    4900: "fake-scalekit",
+    8500: "app",
+}
+NAMES = ("app", "fake-scalekit", "fake-google", "emulator")  # the order to stop them in
+BACKENDS = ("native", "scalekit")
+SCALEKIT = "http://127.0.0.1:4900"
+
+
+def chosen_backend() -> str:
+    """The backend that whoever started this asks for."""
+    chosen = os.environ.get("BACKEND") or "native"
+    if chosen not in BACKENDS:
+        raise StackError(f"BACKEND is {' or '.join(BACKENDS)}, not {chosen!r}")
+    return chosen
 
 
 class Stack:
     """The local stack: what runs, and what is deployed in it."""
 
-    def __init__(self, layout: Layout, run: Path) -> None:
+    def __init__(self, layout: Layout, run: Path, backend: str = "native") -> None:
         self._layout = layout
         self._run = run
         self.processes = Processes(run)
+        self.names = [name for name in NAMES if backend == "scalekit" or name != "fake-scalekit"]
 
     def up(self) -> None:
         """Bring up what is not up; on failure take down what this call started."""
@@ -42,7 +62,8 @@ class Stack:
 
     def _bring_up(self) -> None:
         began = time.monotonic()
-        check_ports(PORTS, self.processes)
+        ports = {port: name for port, name in PORTS.items() if name in self.names}
+        check_ports(ports, self.processes)
         started: list[str] = []
         try:
             self._up(started)
@@ -59,7 +80,7 @@ class Stack:
 
     def is_up(self) -> bool:
         """Say whether every process runs and something is deployed."""
-        return self._outputs_file.exists() and all(map(self.processes.get, NAMES))
+        return self._outputs_file.exists() and all(map(self.processes.get, self.names))
 
     def redeploy(self) -> None:
         """Build and deploy into the running emulator, whether or not something changed."""
@@ -81,7 +102,14 @@ class Stack:
         if self.processes.get("emulator") is None:
             self.processes.stop("app")  # it knows the users of an emulator that is gone
         emulator = self._ensure("emulator", self._emulator_command(), self._home_env(), started)
-        self._ensure("fake-google", self._module("fake_google", 4700), self._home_env(), started)
+        google = self._module("fake_google", 4700)
+        for uri in seed.redirect_uris(SCALEKIT):
+            google += ["--redirect-uri", uri]
+        self._ensure("fake-google", google, self._home_env(), started)
+        if "fake-scalekit" in self.names:
+            env = {**self._home_env(), "PYTHONPATH": str(self._layout.root / "functions")}
+            self._ensure("fake-scalekit", self._scalekit_command(), env, started)
+            wait_for("fake-scalekit", f"{SCALEKIT}/keys", self.processes)
         wait_for("emulator", "http://127.0.0.1:4566/_ministack/health", self.processes)
         wait_for("fake-google", "http://127.0.0.1:4700/", self.processes)
         outputs = self._deploy(emulator)
@@ -133,6 +161,10 @@ class Stack:
         python = str(self._layout.root / ".local/venv-emulator/bin/python")
         return [python, "-m", "infra.local.emulator", "--scratch", str(self._scratch)]
 
+    def _scalekit_command(self) -> list[str]:
+        python = str(self._layout.root / ".local/venv-scalekit/bin/python")
+        return [python, "-m", "infra.local.fake_scalekit", "--port", "4900"]
+
     def _module(self, name: str, port: int) -> list[str]:
         return [sys.executable, "-m", f"infra.local.{name}", "--port", str(port)]
 
@@ -172,11 +204,11 @@ def deploy(stack: Stack, _: argparse.Namespace) -> int:
 
 def status(stack: Stack, _: argparse.Namespace) -> int:
     """Say what runs."""
-    for name in reversed(NAMES):
+    for name in reversed(stack.names):
         running = stack.processes.get(name)
         ports = ", ".join(str(port) for port, owner in PORTS.items() if owner == name)
         state = f"running, pid {running.pid}, port {ports}" if running else "not running"
-        print(f"{name:12} {state}")
+        print(f"{name:13} {state}")
     return 0 if stack.is_up() else 1
 
 
@@ -248,7 +280,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.umask(0o077)  # logs and state hold tokens of made-up people, but tokens all the same
     signal.signal(signal.SIGTERM, _interrupted)
     try:
-        return COMMANDS[options.verb](Stack(Layout(ROOT), RUN), options)
+        return COMMANDS[options.verb](Stack(Layout(ROOT), RUN, chosen_backend()), options)
     except StackError as error:
         print(f"stack: {error}", file=sys.stderr)
         return 1

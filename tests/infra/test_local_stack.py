@@ -235,3 +235,21 @@ def test_a_stack_that_is_not_up_says_so(tmp_path: Path) -> None:
 
 def test_every_port_belongs_to_a_process_that_down_stops() -> None:
     assert set(stack.PORTS.values()) == set(stack.NAMES)
+
+
+def test_the_backend_is_one_of_two_and_native_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BACKEND", raising=False)
+    assert stack.chosen_backend() == "native"
+    monkeypatch.setenv("BACKEND", "scalekit")
+    assert stack.chosen_backend() == "scalekit"
+    monkeypatch.setenv("BACKEND", "Scalekit")
+    with pytest.raises(StackError, match="native or scalekit"):
+        stack.chosen_backend()
+
+
+def test_only_the_scalekit_backend_needs_a_fake_scalekit(tmp_path: Path) -> None:
+    native, scalekit = (
+        set(stack.Stack(Layout(tmp_path), tmp_path, backend).names) for backend in stack.BACKENDS
+    )
+    assert scalekit - native == {"fake-scalekit"}
+    assert scalekit == set(stack.NAMES)
