@@ -22,7 +22,7 @@ ARGS ?=
 BACKEND ?= native
 export BACKEND
 
-.PHONY: help demo test unit e2e clients refresh check format up down status logs deploy build lock clean \
+.PHONY: help demo test unit e2e clients refresh fuzz check format up down status logs deploy build lock clean \
 	env env-all env-oidc env-clients env-scalekit
 
 help: ## show this list
@@ -46,6 +46,9 @@ clients: env-all env-clients ## the README's MCP clients, on the local stack
 
 refresh: env-oidc ## refreshing against a certified OAuth server: processes, deaths, lost answers
 	@$(PYTHON) -m pytest tests/refresh $(ARGS)
+
+fuzz: env ## ten thousand odd requests to the MCP endpoint, others each time
+	@$(PYTHON) -m pytest tests/fuzz $(ARGS)
 
 check: env-all ## linters, types, import rules, template, lock files
 	.venv/bin/ruff check .

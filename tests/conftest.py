@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if _SAYS_ITSELF & {mark.name for mark in item.iter_markers()}:
             continue
         room = item.path.relative_to(here).parts[0] if item.path.is_relative_to(here) else ""
-        if room in ("unit", "functions"):
+        if room in ("unit", "functions", "fuzz"):
             item.add_marker(pytest.mark.disable_socket)
         elif room in ("adapters", "infra"):
             item.add_marker(pytest.mark.allow_hosts(_LOOPBACK))

@@ -203,6 +203,7 @@ def test_hostile_bodies_are_refused_in_json_rpc(
 def test_nothing_of_a_callers_headers_is_passed_on(user: User, api: Api, google: Any) -> None:
     connect(user)
     marks = {"cookie": "mark=e2e-mark", "x-api-key": "e2e-mark", "x-custom": "e2e-mark"}
+    marks |= {"x-forwarded-for": "e2e-mark", "traceparent": "e2e-mark", "user-agent": "e2e-mark"}
     body = {
         "jsonrpc": "2.0",
         "id": 1,

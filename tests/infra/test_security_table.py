@@ -12,7 +12,7 @@ from tests.infra.template_support import ROOT
 
 EXPECTED = {
     f"{part}{number}"
-    for part, last in (("A", 30), ("B", 22), ("E", 13), ("F", 12))
+    for part, last in (("A", 30), ("B", 22), ("C", 26), ("E", 13), ("F", 12))
     for number in range(1, last + 1)
 }
 _ROW = re.compile(r"\| ([A-F]\d+) \| (.+?) \| (.+) \|")
