@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from valet import cloudformation
 from valet.cloudformation import Provisioned, ResourceRequest
-from valet.connectors.catalog import connector_names, load_connector
+from valet.connectors.search import ToolQuery, find_tools
 from valet.errors import BadRequest, UnknownName
 from valet.http import (
     Body,
@@ -24,11 +24,11 @@ from valet.http import (
 )
 from valet.models import ConnectionTools
 from valet.native.exposure import all_exposed
-from valet.views import config_view, impact_view
+from valet.views import catalogue_view, config_view, impact_view
 from valet.wiring import configs, endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -155,27 +155,23 @@ def told(config: McpConfig, impact: Impact) -> Impact:
 
 
 def list_tools(request: Request) -> Response:
-    asked = request.query.get("connector", [])
-    if len(asked) > 1:
-        raise BadRequest("name one connector, or none for all", code="bad_query")
-    names = asked or connector_names()
-    return json_response({"tools": [tool for name in names for tool in tool_views(name)]})
+    asked = request.options("connector", "name", "q", "read_only", "schemas")
+    query = ToolQuery(
+        connector=asked.get("connector"),
+        name=asked.get("name"),
+        words=asked.get("q", ""),
+        read_only=yes_or_no(asked, "read_only"),
+    )
+    schemas = yes_or_no(asked, "schemas") is not False
+    return json_response({"tools": [catalogue_view(t, schemas=schemas) for t in find_tools(query)]})
 
 
-def tool_views(connector: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": tool.name,
-            "connector": connector,
-            "title": tool.title,
-            "description": tool.description,
-            "read_only": tool.read_only,
-            "destructive": tool.destructive,
-            "aliases": list(tool.aliases),
-            "scopes": list(tool.scopes),
-        }
-        for tool in load_connector(connector).tools.values()
-    ]
+def yes_or_no(asked: Mapping[str, str], name: str) -> bool | None:
+    """None if it was not asked for."""
+    value = asked.get(name)
+    if value not in (None, "true", "false"):
+        raise BadRequest(f"{name} is true or false", code="bad_query")
+    return None if value is None else value == "true"
 
 
 def provision(request: ResourceRequest) -> Provisioned:

@@ -20,7 +20,15 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from valet.errors import BadRequest, Forbidden, NotFound, TooLarge, TooMany, ValetError
+from valet.errors import (
+    BadRequest,
+    Forbidden,
+    NotFound,
+    TooLarge,
+    TooMany,
+    UnknownName,
+    ValetError,
+)
 from valet.models import UserId, UserKey, user_key
 from valet.settings import settings
 from valet.strict_json import BadJson, loads
@@ -69,6 +77,20 @@ class Request:
             return parse_qs(raw, keep_blank_values=True, max_num_fields=50, errors="strict")
         except ValueError:
             raise BadRequest("the query string is malformed", code="bad_query") from None
+
+    def options(self, *known: str) -> dict[str, str]:
+        """The query of a route that takes just these parameters, each at most once.
+
+        Raises:
+            BadRequest: another parameter, with the nearest that there is, or one that comes twice.
+        """
+        query = self.query
+        for name, values in query.items():
+            if name not in known:
+                raise UnknownName("parameter", name, known)
+            if len(values) > 1:
+                raise BadRequest(f"{name} comes twice: give it one value", code="bad_query")
+        return {name: value for name, (value,) in query.items()}
 
     def header(self, name: str) -> str | None:
         found = self.event.get("headers", {}).get(name)

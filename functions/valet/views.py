@@ -1,15 +1,35 @@
-"""How the management API shows configs, and what a change of one takes away."""
+"""How the management API shows configs, what a change of one takes away, and the catalogue."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from valet.native.exposure import exposed_tools, offered
+from valet.tools.views import tool_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from valet.connectors.models import Tool
     from valet.models import Connection, Impact, McpConfig
+
+
+def catalogue_view(tool: Tool, *, schemas: bool) -> dict[str, Any]:
+    shown = tool_view(tool)
+    view: dict[str, Any] = {
+        "name": tool.name,
+        "connector": tool.connector,
+        "title": tool.title,
+        "description": tool.description,
+        "read_only": tool.read_only,
+        "destructive": tool.destructive,
+        "aliases": list(tool.aliases),
+        "scopes": list(tool.scopes),
+        "annotations": shown.annotations,
+    }
+    if schemas:
+        view |= {"input_schema": shown.input_schema, "output_schema": shown.output_schema}
+    return view
 
 
 def config_view(config: McpConfig, connections: Mapping[str, Connection]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e import wire
+from tests.e2e.api import problem
 from tests.e2e.consent import GMAIL, connect, press, start, told
 from tests.e2e.deployed import ROOT
 from tests.e2e.people import CONFIG, User
@@ -219,10 +220,24 @@ def restores_a_revision(scene: Scene) -> None:
 
 
 def lists_tools(scene: Scene) -> None:
-    every = scene.api.as_service("GET", "/tools").json()["tools"]
-    gmail = scene.api.as_service("GET", "/tools?connector=gmail").json()["tools"]
+    def ask(query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = scene.api.as_service("GET", f"/tools{query}").json()["tools"]
+        return found
+
+    every, gmail = ask(""), ask("?connector=gmail")
     assert gmail == [tool for tool in every if tool["connector"] == "gmail"]
     assert len(every) > len(gmail) > 20
+    found = ask("?q=list+mail&read_only=true&connector=gmail")
+    assert 0 < len(found) < len(gmail)
+    assert all(tool["input_schema"]["type"] == "object" for tool in found)
+    (one,) = ask("?name=gmail_send_mail&schemas=false")
+    assert (one["name"], "input_schema" in one) == ("gmail_send_message", False)
+    for wrong, code in {
+        "conector=gmail": "unknown_parameter",
+        "connector=gmial": "unknown_connector",
+        "q=a&q=b": "bad_query",
+    }.items():
+        assert problem(scene.api.as_service("GET", f"/tools?{wrong}")) == (400, code)
 
 
 def shows_the_connect_page(scene: Scene) -> None:

@@ -97,23 +97,6 @@ def test_a_config_whose_connection_was_removed_is_still_shown_and_says_so(bundle
     assert shown == before
 
 
-def test_the_catalogue_lists_each_connectors_tools(bundle: Bundle) -> None:
-    tools = call(bundle, "GET /tools", query="connector=gmail").json["tools"]
-    assert [tool["name"] for tool in tools] == list(load_connector("gmail").tools)
-    assert set(tools[0]) == {
-        "name",
-        "connector",
-        "title",
-        "description",
-        "read_only",
-        "destructive",
-        "aliases",
-        "scopes",
-    }
-    every = call(bundle, "GET /tools").json["tools"]
-    assert {tool["connector"] for tool in every} == {"gmail", "googlecalendar"}
-
-
 def test_answers_are_not_stored_or_sniffed(bundle: Bundle) -> None:
     headers = call(bundle, "GET /configs").headers
     assert headers == {
