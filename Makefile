@@ -22,17 +22,17 @@ ARGS ?=
 BACKEND ?= native
 export BACKEND
 
-.PHONY: help demo test unit e2e clients refresh fuzz check format up down status logs deploy build lock clean \
-	env env-all env-oidc env-clients env-scalekit
+.PHONY: help demo test unit e2e clients conformance refresh fuzz check format up down status logs deploy build lock clean \
+	env env-all env-oidc env-clients env-conformance env-scalekit
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
-		while IFS="$$(printf '\t')" read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
+		while IFS="$$(printf '\t')" read -r name what; do printf '  make %-11s %s\n' "$$name" "$$what"; done
 
 demo: env-all ## the whole system on this machine, walked through once; it stays up
 	@$(PYTHON) -m infra.local.demo $(ARGS)
 
-test: env-all env-oidc env-clients env-scalekit ## every test, end to end included; the local stack is left as it was found
+test: env-all env-oidc env-clients env-conformance env-scalekit ## every test, end to end included; the local stack is left as it was found
 	@$(STACK) run -- $(PYTHON) -m pytest tests $(ARGS)
 
 unit: env-scalekit ## the tests that need no stack: seconds
@@ -43,6 +43,9 @@ e2e: env-all ## the end-to-end tests, on the local stack
 
 clients: env-all env-clients ## the README's MCP clients, on the local stack
 	@$(STACK) run -- $(PYTHON) -m pytest tests/clients $(ARGS)
+
+conformance: env-all env-conformance ## the official MCP conformance suite, on the local stack
+	@$(STACK) run -- $(PYTHON) -m pytest tests/conformance $(ARGS)
 
 refresh: env-oidc ## refreshing against a certified OAuth server: processes, deaths, lost answers
 	@$(PYTHON) -m pytest tests/refresh $(ARGS)
@@ -55,7 +58,7 @@ check: env-all ## linters, types, import rules, template, lock files
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	PYTHONPATH=functions .venv/bin/lint-imports
-	.venv/bin/cfn-lint template.yaml
+	.venv/bin/cfn-lint template.yaml tests/conformance/template.yaml
 	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	@uv=$$($(BOOTSTRAP) uv) && $$uv lock --check --quiet && \
 		$$uv $(EXPORT) | diff functions/requirements.txt - >/dev/null || \
@@ -113,3 +116,6 @@ env-clients:
 
 env-scalekit:
 	@$(BOOTSTRAP) dev scalekit
+
+env-conformance:
+	@$(BOOTSTRAP) dev conformance

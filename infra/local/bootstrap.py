@@ -35,6 +35,7 @@ ENVIRONMENTS: dict[str, tuple[Path, list[str]]] = {
 NPM = {
     "oidc": ROOT / "infra" / "local" / "oidc",
     "clients": ROOT / "tests" / "clients",
+    "conformance": ROOT / "tests" / "conformance",
 }
 
 
