@@ -63,8 +63,10 @@ class Scalekit:
     def control(self, command: str, **given: Any) -> Any:
         return self.http.post(f"/_test/{command}", json=given).raise_for_status().json()
 
-    def state(self) -> Json:
-        return dict(self.http.get("/_test/state").json())
+    def google_control(self, command: str, **given: Any) -> None:
+        """The fake Google's own control plane, which a reset here leaves alone."""
+        answer = self.browser.post(f"{self.google}/_test/{command}", json=given)
+        answer.raise_for_status()
 
     def call(
         self, method: str, path: str, body: object = None, **query: str | list[str]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from tests.infra.scalekit_support import VERIFY, refused
@@ -23,10 +22,9 @@ def link(scalekit: Scalekit) -> str:
 @pytest.fixture
 def failing_exchange(scalekit: Scalekit) -> Iterator[None]:
     fault = {"path": "oauth2.googleapis.com/token", "status": 400, "reason": "invalid_grant"}
-    control = f"{scalekit.google}/_test/config"
-    httpx.post(control, json={"fail": [fault]}, trust_env=False).raise_for_status()
+    scalekit.google_control("config", fail=[fault])
     yield
-    httpx.post(control, json={"fail": []}, trust_env=False).raise_for_status()
+    scalekit.google_control("config", fail=[])
 
 
 def test_an_account_is_pending_until_the_app_says_whose_it_is(scalekit: Scalekit) -> None:

@@ -12,7 +12,11 @@ _TOKEN = "/oauth2.googleapis.com/token"  # noqa: S105  # a path
 
 
 class ExchangeFailed(Exception):
-    """The provider gave no tokens."""
+    """The provider gave no tokens; `for_good` says that the grant is over."""
+
+    def __init__(self, *, for_good: bool) -> None:
+        super().__init__(for_good)
+        self.for_good = for_good
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,10 @@ class Google:
         client = {"client_id": self._client_id, "client_secret": self._client_secret}
         try:
             answer = self._http.post(self.base + _TOKEN, data=form | client)
-            answer.raise_for_status()
         except httpx.HTTPError as wrong:
-            raise ExchangeFailed from wrong
+            raise ExchangeFailed(for_good=False) from wrong
+        if answer.is_error:
+            raise ExchangeFailed(for_good="invalid_grant" in answer.text)
         given = answer.json()
         return Tokens(
             access=given["access_token"],

@@ -117,7 +117,7 @@ def run(world: World, account: Account, tool: Tool, arguments: Mapping[str, obje
     """One call with the account's tokens, refreshed early and once more if they are refused.
 
     Raises:
-        NotActive: the account is not, or its grant has just turned out to be over.
+        NotActive: the account is not, or its tokens could not be refreshed.
     """
     tokens = account.tokens
     if account.status != "ACTIVE" or tokens is None:
@@ -149,8 +149,9 @@ def _refreshed(world: World, account: Account, tokens: Tokens) -> Tokens:
     try:
         account.tokens = world.google.refresh(tokens, world.now())
     except ExchangeFailed as failed:
-        account.status, account.tokens = "EXPIRED", None
-        raise NotActive("the connected account is not active: EXPIRED") from failed
+        if failed.for_good:
+            account.status, account.tokens = "EXPIRED", None
+        raise NotActive("the account's tokens could not be refreshed") from failed
     return account.tokens
 
 
