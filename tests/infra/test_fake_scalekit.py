@@ -117,7 +117,12 @@ def test_a_config_that_breaks_a_rule_is_refused(scalekit: Scalekit, config: Json
         ("GET", "/mcp/configs?filter.nam=a", None, INVALID),
         ("GET", "/mcp/configs", {}, INVALID),
         ("POST", "/mcp/configs", [], INVALID),
-        ("POST", "/mcp/instances?name=a", {"config_name": "a"}, INVALID),
+        (
+            "POST",
+            "/connected_accounts/magic_link?state=s1",
+            {"connector": "MY_GMAIL", "identifier": "u1"},
+            INVALID,
+        ),
         ("POST", "/mcp/instances", {"config_name": "none", "user_identifier": "u1"}, INVALID),
         ("POST", "/mcp/instances", {"config_id": "cfg_1", "user_identifier": "u1"}, INVALID),
         ("GET", "/mcp/instances/inst_1", None, MISSING),

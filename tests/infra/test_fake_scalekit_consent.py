@@ -59,7 +59,7 @@ def test_a_verification_happens_once_and_in_time(scalekit: Scalekit, link: str) 
     assert refused(scalekit.verify(late)) == (404, "RESOURCE_NOT_FOUND")
 
 
-def test_a_link_says_when_it_ends_and_ends_after_a_minute(scalekit: Scalekit, link: str) -> None:
+def test_a_link_ends_after_a_minute(scalekit: Scalekit, link: str) -> None:
     scalekit.control("config", clock_skew=61)
     assert scalekit.browser.get(link).status_code == 410
 
