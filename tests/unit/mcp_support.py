@@ -112,6 +112,7 @@ class World:
             on_error=self.reported.append,
             allowed_origins=self.origins,
             page_size=self.page_size,
+            elapsed=lambda: self.now().timestamp(),
         )
 
     def answer(self, request: HttpRequest) -> HttpResponse:

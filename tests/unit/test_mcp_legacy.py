@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,11 +12,16 @@ from tests.unit.mcp_support import (
     LEGACY,
     MODERN,
     OUTPUT_SCHEMA,
+    MemoryToolbox,
     World,
     envelope,
     message,
 )
 from valet.mcp.server import MAX_BATCH
+from valet.tools.results import ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @pytest.mark.parametrize("version", LEGACY)
@@ -218,6 +224,34 @@ def test_a_batch_of_nothing_or_of_too_much_is_refused() -> None:
     assert world.send([call] * (MAX_BATCH + 1)).fault == (400, -32600)
     assert not world.toolbox.calls
     assert len(world.send([call] * MAX_BATCH).json) == MAX_BATCH
+
+
+def test_a_batch_that_takes_too_long_has_its_last_calls_refused_and_its_first_answered() -> None:
+    """The function would be ended in the midst of them, and all the answers be lost."""
+    world = World()
+
+    class Slow(MemoryToolbox):
+        def call_tool(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+            world.now.advance(seconds=4)
+            return super().call_tool(name, arguments)
+
+    world.toolbox = Slow()
+    answers = world.send([message("tools/call", {"name": "echo"}, id=n) for n in range(6)]).json
+    assert [entry["id"] for entry in answers] == [0, 1, 2, 3, 4, 5]
+    assert ["result" in entry for entry in answers] == [True] * 3 + [False] * 3
+    assert {entry["error"]["code"] for entry in answers[3:]} == {-32600}
+    assert "send it by itself" in answers[5]["error"]["message"]
+    assert len(world.toolbox.calls) == 3
+
+
+def test_a_batch_whose_answers_grow_too_large_is_cut_before_they_cannot_be_sent() -> None:
+    large = ToolResult('"' * 100_000)  # twice in JSON, and once more in what Lambda hands back
+    batch = [message("tools/call", {"name": "echo"}, id=n) for n in range(MAX_BATCH)]
+    world = World(MemoryToolbox(gives=large))
+    answer = world.send(batch)
+    assert len(answer.json) == MAX_BATCH
+    assert 10 < len(world.toolbox.calls) < MAX_BATCH
+    assert len(json.dumps(answer.http.body)) < 6_000_000
 
 
 @pytest.mark.parametrize(

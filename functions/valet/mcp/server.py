@@ -5,6 +5,7 @@ No session, no stream, no state: a request's URL key and body are all that an an
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from valet.mcp import jsonrpc, transport
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from valet.mcp.transport import HttpRequest, HttpResponse
 
 MAX_BATCH: Final = 20  # each entry may be a call to a provider, and one function runs them in turn
+# When no more of a batch is begun: the function has 28 s, the call under way included, and hands
+# back 6 MB, in which each quote counts twice. Beyond either, all the answers would be lost.
+MAX_BATCH_SECONDS: Final = 10
+MAX_BATCH_BYTES: Final = 2_500_000
 
 
 class Era(Protocol):
@@ -54,12 +59,14 @@ class McpServer:
         on_error: Callable[[Exception], None],
         allowed_origins: frozenset[str] = frozenset(),
         page_size: int = PAGE_SIZE,
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         server_info = {"name": name, "title": title, "version": version}
         self._legacy = LegacyEra(server_info, instructions, page_size, on_error)
         self._modern = ModernEra(server_info, instructions, page_size, on_error)
         self._on_error = on_error
         self._allowed_origins = allowed_origins
+        self._elapsed = elapsed
 
     def precheck(self, request: HttpRequest) -> HttpResponse | None:
         """The refusal of a request whose method, origin, size or media types are wrong.
@@ -124,17 +131,30 @@ class McpServer:
         problem = _batch_problem(entries, value_of(headers, "mcp-protocol-version"))
         if problem:
             return transport.answer(400, jsonrpc.error(None, problem))
-        answers = [self._entry(entry, headers, caller) for entry in entries]
-        texts = [text for text in answers if text is not None]
+        texts: list[str] = []
+        began, size = self._elapsed(), 0
+        for entry in entries:
+            spent = size > MAX_BATCH_BYTES or self._elapsed() - began > MAX_BATCH_SECONDS
+            text = self._entry(entry, headers, caller, spent=spent)
+            if text is not None:
+                texts.append(text)
+                size += len(text.encode())
         return transport.answer(200, f"[{','.join(texts)}]") if texts else transport.accepted()
 
-    def _entry(self, entry: Any, headers: Mapping[str, str], caller: Caller) -> str | None:
+    def _entry(
+        self, entry: Any, headers: Mapping[str, str], caller: Caller, *, spent: bool
+    ) -> str | None:
         try:
             message = jsonrpc.read(entry)
             if isinstance(message, (Notification, Response)):
                 return None
             if message.method == "initialize" or has_envelope(message):
                 raise ProtocolError(INVALID_REQUEST, "Invalid Request: not allowed in a batch")
+            if spent:
+                raise ProtocolError(
+                    INVALID_REQUEST,
+                    "Invalid Request: this batch takes too much; it was not run, send it by itself",
+                )
         except ProtocolError as problem:
             return jsonrpc.error(jsonrpc.id_of(entry), problem)
         return self._answer(message, self._legacy, headers, caller)[1]
