@@ -42,9 +42,13 @@ PAUSE = 0.2  # seconds before the one retry of a read
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The clock of a call: no retry starts once `budget` seconds have passed."""
+    """The clock of a call: after `budget` seconds no retry starts, after `end` no request at all.
+
+    A request may take ten seconds, and the function has 28: what begins later is never answered.
+    """
 
     budget: float = 6.0
+    end: float = 13.0
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
@@ -176,6 +180,8 @@ class _Call:
         return ProviderResponse(200, found)
 
     def _send(self, request: ProviderRequest) -> ProviderResponse:
+        if self._pace.clock() - self._started > self._pace.end:
+            raise ProviderUnreachable("the call took too long before this", maybe_sent=False)
         try:
             response = self._http.send(request, self._token)
         except AnswerTooLarge:
