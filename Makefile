@@ -38,7 +38,7 @@ test: env-all env-oidc env-clients env-conformance env-scalekit ## every test, e
 unit: env-scalekit ## the tests that need no stack: seconds
 	@$(PYTHON) -m pytest tests/unit tests/functions tests/adapters tests/infra -m "not emulator" $(ARGS)
 
-e2e: env-all ## the end-to-end tests, on the local stack
+e2e: env-all env-oidc ## the end-to-end tests, on the local stack
 	@$(STACK) run -- $(PYTHON) -m pytest tests/e2e $(ARGS)
 
 clients: env-all env-clients ## the README's MCP clients, on the local stack

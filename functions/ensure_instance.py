@@ -15,7 +15,6 @@ from valet.http import (
     Request,
     Response,
     Route,
-    checked_user,
     http_handler,
     json_response,
     logger,
@@ -26,6 +25,7 @@ from valet.models import Access, McpInstance, SessionToken, UserKey, user_key
 from valet.native.exposure import offered
 from valet.native.readiness import readiness
 from valet.native.session_tokens import LONGEST, SHORTEST, USUAL
+from valet.users import checked_user
 from valet.wiring import accounts, configs, endpoint, instances, session_tokens, tickets
 
 if TYPE_CHECKING:

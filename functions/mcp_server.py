@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode
 from collections.abc import Callable
 from functools import cache
@@ -13,19 +14,35 @@ from aws_lambda_powertools.logging import correlation_paths
 from valet.errors import ValetError
 from valet.mcp.connecting import Connecting
 from valet.mcp.headers import bearer
+from valet.mcp.resource import METADATA_PATH
 from valet.mcp.server import McpServer
 from valet.mcp.transport import (
     HttpRequest,
     HttpResponse,
+    answer,
     authorization_refused,
+    insufficient,
     not_found,
     query_refused,
     unauthorized,
     unavailable,
 )
+from valet.native.access_tokens import InsufficientScope
+from valet.native.session_tokens import PREFIX
 from valet.native.sessions import Session
 from valet.native.toolbox import InstanceToolbox
-from valet.wiring import audit, handles, ledger, limits, provider_http, sessions, tickets, tokens
+from valet.wiring import (
+    audit,
+    handles,
+    ledger,
+    limits,
+    oauth_sessions,
+    protected_resource,
+    provider_http,
+    sessions,
+    tickets,
+    tokens,
+)
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -35,7 +52,6 @@ logger = Logger()
 type Opened = Session | HttpResponse  # a refusal says what it has to
 type Door = Callable[[dict[str, Any], HttpRequest], Opened]
 
-_CHALLENGE = 'Bearer realm="mcp"'
 _INSTRUCTIONS = (
     "Tools that act on the user's own accounts. If a tool says that an account has to be "
     "connected, give the user the link from its answer and call the tool again once they have "
@@ -59,20 +75,24 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
 
 
 def respond(event: dict[str, Any]) -> HttpResponse:
-    door = _DOORS.get(event.get("routeKey", ""))
-    if door is None or event["requestContext"].get("authorizer"):
+    route = event.get("routeKey", "")
+    if route not in ROUTES or event["requestContext"].get("authorizer"):
         return not_found()
+    try:
+        return _metadata() if route in _ABOUT else _serve(_DOORS[route], event)
+    except ValetError as error:
+        logger.error("not served", code=error.code)
+        return unavailable(str(error))
+
+
+def _serve(door: Door, event: dict[str, Any]) -> HttpResponse:
     request = _request(event)
     refused = _server().precheck(request)
     if refused:
         return refused
     if event.get("rawQueryString"):
         return query_refused()
-    try:
-        opened = door(event, request)
-    except ValetError as error:
-        logger.error("no session", code=error.code)
-        return unavailable(str(error))
+    opened = door(event, request)
     if isinstance(opened, HttpResponse):
         return opened
     toolbox = InstanceToolbox(
@@ -88,14 +108,27 @@ def _by_url(event: dict[str, Any], request: HttpRequest) -> Opened:
 
 
 def _by_bearer(_: dict[str, Any], request: HttpRequest) -> Opened:
-    token = bearer(request.headers)
+    token, resource = bearer(request.headers), protected_resource()
     if token is None:
-        return unauthorized(_CHALLENGE)
-    return sessions().open_token(token) or unauthorized(f'{_CHALLENGE}, error="invalid_token"')
+        return unauthorized(resource.challenge())
+    # By its form a token is of one kind, and only that kind's check decides.
+    by_oauth = resource.issuer and not token.startswith(PREFIX)
+    try:
+        session = oauth_sessions().open(token) if by_oauth else sessions().open_token(token)
+    except InsufficientScope:
+        return insufficient(resource.challenge("insufficient_scope"))
+    return session or unauthorized(resource.challenge("invalid_token"))
+
+
+def _metadata() -> HttpResponse:
+    resource = protected_resource()
+    return answer(200, json.dumps(resource.metadata())) if resource.issuer else not_found()
 
 
 _DOORS: dict[str, Door] = {"ANY /mcp/{key}": _by_url, "ANY /mcp": _by_bearer}
-ROUTES = frozenset(_DOORS)
+# A client asks below the path of what it wants to reach, and then at the root (RFC 9728 §3.1).
+_ABOUT = frozenset({f"GET {METADATA_PATH}/mcp", f"GET {METADATA_PATH}"})
+ROUTES = _ABOUT | frozenset(_DOORS)
 
 
 def _request(event: dict[str, Any]) -> HttpRequest:

@@ -19,6 +19,7 @@ from tests.fakes import (
     key_ring,
 )
 from valet.errors import ValetError
+from valet.mcp.resource import ProtectedResource
 from valet.models import (
     Access,
     Account,
@@ -30,6 +31,7 @@ from valet.models import (
     user_key,
 )
 from valet.models import UserId as User
+from valet.native.access_tokens import AccessTokens, Scopes
 from valet.native.accounts import Accounts
 from valet.native.authorizations import Authorizations, Returned
 from valet.native.callbacks import Callbacks
@@ -47,6 +49,7 @@ from valet.native.instances import Instances
 from valet.native.key_ring import KeyRing, Signers
 from valet.native.ledger import Ledger
 from valet.native.limits import CallLimits
+from valet.native.oauth_sessions import OAuthSessions
 from valet.native.provider import TokenGrant
 from valet.native.session_tokens import SessionTokens, TokenReader
 from valet.native.sessions import Session, Sessions
@@ -59,6 +62,7 @@ from valet.native.verification import Verification
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from valet.native.access_tokens import SignedTokens
     from valet.native.audit import CallRecord
     from valet.tools.provider import ProviderHttp
 
@@ -106,6 +110,8 @@ class World:
             self.now,
         )
         self.authorizations = Authorizations(self.table, self.tickets, self.events, self.now)
+        self.protected_resource = ProtectedResource(self.endpoint.url)
+        self.oauth_sessions: OAuthSessions | None = None
         self.consent = Consent(
             self.authorizations.states,
             ConnectPages(self.tickets, self.configs, self.accounts),
@@ -171,6 +177,24 @@ class World:
     def exposing(self, *mappings: ConnectionTools) -> World:
         """With other tools in the one config."""
         self.configs.put(CONFIG, "", mappings, owner="s/Config", replaces=False)
+        return self
+
+    def trusting(
+        self,
+        issuer: str,
+        signed: SignedTokens,
+        *,
+        config: str = CONFIG,
+        audience: str = f"{URL}/mcp",
+        user_claim: str = "sub",
+    ) -> World:
+        """With an OAuth issuer whose access tokens open /mcp."""
+        scopes = Scopes("mcp:full", "mcp:read")
+        self.protected_resource = ProtectedResource(
+            self.endpoint.url, issuer, (scopes.full, scopes.read_only)
+        )
+        access_tokens = AccessTokens(signed, issuer, lambda: audience, scopes, user_claim, self.now)
+        self.oauth_sessions = OAuthSessions(access_tokens, self.instances, self.sessions, config)
         return self
 
     def ticket(self, user: UserKey = ALICE, config: str = CONFIG) -> str:

@@ -32,9 +32,9 @@ from valet.errors import (
 from valet.models import UserId, UserKey, user_key
 from valet.settings import settings
 from valet.strict_json import BadJson, loads
+from valet.users import checked_user, claimed_user
 
 MAX_BODY = 64 * 1024
-MAX_USER = 256
 
 logger = Logger()
 
@@ -247,40 +247,9 @@ def _identify(event: Mapping[str, Any], caller: Caller) -> UserId | None:
     if kinds != ({caller} if caller != "none" else set()):
         raise Forbidden("this route is for another kind of caller")
     if caller == "jwt":
-        return _claimed(authorizer["jwt"]["claims"])
+        return claimed_user(authorizer["jwt"]["claims"], settings().user_claim)
     named = (event.get("pathParameters") or {}).get("user")
     return checked_user(named) if caller == "iam" and named is not None else None
-
-
-def _claimed(claims: Mapping[str, Any]) -> UserId:
-    # An ID token is for the frontend's eyes, not for APIs, and API Gateway cannot tell: Cognito
-    # says it in token_use, Keycloak in typ; at_hash is no access token's (OIDC Core §3.1.3.6).
-    not_for_apis = claims.get("typ") in ("ID", "Refresh") or "at_hash" in claims
-    if not_for_apis or claims.get("token_use", "access") != "access":
-        raise Forbidden("send the access token, not the ID token")
-    name = settings().user_claim
-    if name.startswith("email") and str(claims.get("email_verified")).lower() != "true":
-        raise Forbidden("this token's e-mail address is not verified")
-    return checked_user(claims.get(name))
-
-
-def checked_user(user: object) -> UserId:
-    """A user's id: opaque, taken to the byte.
-
-    Raises:
-        BadRequest: not 1 to 256 characters, or with control characters.
-    """
-    printable = isinstance(user, str) and all(ch >= " " and ch != "\x7f" for ch in user)
-    if not isinstance(user, str) or not printable or not 1 <= len(user) <= MAX_USER:
-        raise BadRequest(
-            f"a user is named by 1 to {MAX_USER} characters without control characters",
-            code="bad_user",
-        )
-    try:
-        user.encode()
-    except UnicodeEncodeError:
-        raise BadRequest("a user's name must be valid Unicode", code="bad_user") from None
-    return UserId(user)
 
 
 def describe(error: ValidationError) -> str:

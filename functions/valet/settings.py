@@ -17,6 +17,11 @@ class Settings:
     """Names are those of the environment variables in template.yaml."""
 
     app_name: str
+    mcp_oauth_audience: str
+    mcp_oauth_config: str
+    mcp_oauth_full_scope: str
+    mcp_oauth_issuer: str
+    mcp_oauth_read_scope: str
     oauth_clients_secret: str
     provider_override: str
     table_name: str
@@ -46,6 +51,11 @@ def settings() -> Settings:
     read = os.environ.get
     return Settings(
         app_name=read("APP_NAME", "Your app"),
+        mcp_oauth_audience=read("MCP_OAUTH_AUDIENCE", ""),
+        mcp_oauth_config=read("MCP_OAUTH_CONFIG", ""),
+        mcp_oauth_full_scope=read("MCP_OAUTH_FULL_SCOPE", ""),
+        mcp_oauth_issuer=read("MCP_OAUTH_ISSUER", ""),
+        mcp_oauth_read_scope=read("MCP_OAUTH_READ_SCOPE", ""),
         oauth_clients_secret=read("OAUTH_CLIENTS_SECRET", ""),
         provider_override=read("PROVIDER_OVERRIDE", ""),
         table_name=read("TABLE_NAME", ""),

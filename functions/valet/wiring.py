@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from valet.adapters.provider_http import HttpxProvider
     from valet.adapters.secrets_manager import JsonSecret, SecretOAuthClients
     from valet.adapters.token_endpoint import HttpxTokenEndpoint
+    from valet.mcp.resource import ProtectedResource
+    from valet.native.access_tokens import Scopes
     from valet.native.accounts import Accounts
     from valet.native.authorizations import Authorizations
     from valet.native.callbacks import Callbacks
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from valet.native.key_ring import Signers
     from valet.native.ledger import Ledger
     from valet.native.limits import CallLimits
+    from valet.native.oauth_sessions import OAuthSessions
     from valet.native.session_tokens import SessionTokens
     from valet.native.sessions import Sessions
     from valet.native.tickets import Tickets
@@ -130,6 +133,42 @@ def sessions() -> Sessions:
     from valet.native.sessions import Sessions
 
     return Sessions(table(), configs(), accounts(), url_keys(), TokenReader(signers()))
+
+
+@cache
+def protected_resource() -> ProtectedResource:
+    from valet.mcp.resource import ProtectedResource
+
+    issuer = settings().mcp_oauth_issuer
+    if not issuer:
+        return ProtectedResource(endpoint().url)
+    return ProtectedResource(endpoint().url, issuer, (_scopes().full, _scopes().read_only))
+
+
+@cache
+def oauth_sessions() -> OAuthSessions:
+    from valet.adapters.issuer import Issuer
+    from valet.native.access_tokens import AccessTokens
+    from valet.native.oauth_sessions import OAuthSessions
+
+    issuer = settings().require("mcp_oauth_issuer")
+    agreed, resource = settings().mcp_oauth_audience, protected_resource()
+    access_tokens = AccessTokens(
+        Issuer(issuer, _http()),
+        issuer,
+        lambda: agreed or resource.url,
+        _scopes(),
+        settings().user_claim,
+    )
+    return OAuthSessions(access_tokens, instances(), sessions(), settings().mcp_oauth_config)
+
+
+def _scopes() -> Scopes:
+    from valet.native.access_tokens import Scopes
+
+    return Scopes(
+        settings().require("mcp_oauth_full_scope"), settings().require("mcp_oauth_read_scope")
+    )
 
 
 @cache

@@ -30,6 +30,8 @@ PARAMETERS = {
     "PublicUrl": "http://127.0.0.1:8400",
     "VerifyUrl": "http://127.0.0.1:8500/verify",
     "ProviderOverride": "http://127.0.0.1:4700",
+    "McpOAuthIssuer": "http://127.0.0.1:4800",  # runs only where a test starts it
+    "McpOAuthConfig": "email-calendar-assistant",
 }
 OAUTH_CLIENTS = {
     "google": {

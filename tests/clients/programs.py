@@ -6,12 +6,11 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.stack import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.clients.readme import Program
@@ -26,7 +25,6 @@ _PYTHON: Final = {
     "openai-agents": _SDK2,
     "fastmcp": _SDK2,
 }
-_SUFFIXES: Final = {"python": "py", "js": "mjs", "sh": "sh"}
 _PATIENCE: Final = 120
 
 
@@ -40,24 +38,14 @@ class Outcome:
     structured: Any
 
 
-def run(
-    name: str,
-    program: Program,
-    place: Path,
-    env: dict[str, str],
-    *call: str,
-    meanwhile: Callable[[str], None] | None = None,
-) -> Outcome:
-    """Run a program as somebody would who pasted it into a file in a folder of their own.
-
-    `meanwhile` is what its user does with the link that it shows, before they press Enter.
-    """
+def run(name: str, program: Program, place: Path, env: dict[str, str], *call: str) -> Outcome:
+    """Run a program as somebody would who pasted it into a file in a folder of their own."""
     home = place / "home"
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     (place / "node_modules").symlink_to(_LOCAL / "clients" / "node_modules")
-    file = place / f"client.{_SUFFIXES[program.language]}"
+    file = place / f"client.{ {'python': 'py', 'js': 'mjs', 'sh': 'sh'}[program.language] }"
     file.write_text(program.text)
-    with subprocess.Popen(
+    done = subprocess.run(
         [*_interpreter(name, program, place), str(file), *call],
         cwd=place,
         env={
@@ -67,21 +55,14 @@ def run(
             "npm_config_update_notifier": "false",
             **env,
         },
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
-    ) as process:
-        if meanwhile and process.stderr:
-            meanwhile(_link(process.stderr))
-        printed, complained = process.communicate("\n", _PATIENCE)
-    lines = printed.splitlines()
-    assert len(lines) == 2, f"{name} printed {printed[:2000]} {complained[-2000:]}"
+        timeout=_PATIENCE,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2, f"{name} printed {done.stdout[:2000]} {done.stderr[-2000:]}"
     return _outcome(*lines)
-
-
-def _link(shown: IO[str]) -> str:
-    return next(word for line in shown for word in line.split() if "/connect/" in word)
 
 
 def _interpreter(name: str, program: Program, place: Path) -> list[str]:

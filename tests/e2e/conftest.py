@@ -14,6 +14,7 @@ from tests.e2e.api import Api
 from tests.e2e.consent import CALENDAR, GMAIL
 from tests.e2e.deployed import APP, PROVIDER, Deployment, read_outputs
 from tests.e2e.google import Google
+from tests.e2e.issuer import Issuer, running
 from tests.e2e.listener import Listener, listening
 from tests.e2e.people import User, sign_up
 
@@ -79,6 +80,14 @@ def google(deployment: Deployment) -> Iterator[Google]:
     google = Google()
     yield google
     google.close()
+
+
+@pytest.fixture(scope="session")
+def issuer(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuer]:
+    """Whose access tokens open /mcp; it runs from where the first test needs it."""
+    assert deployment
+    with running(tmp_path_factory.mktemp("issuer") / "log") as issuer:
+        yield issuer
 
 
 @pytest.fixture

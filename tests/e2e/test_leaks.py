@@ -18,6 +18,7 @@ from tests.e2e import answers, canaries
 from tests.e2e.api import Api
 from tests.e2e.consent import GMAIL, connect
 from tests.e2e.deployed import Deployment, aws
+from tests.e2e.issuer import RESOURCE, Storage, signing_in
 from tests.e2e.people import sign_up
 from tests.e2e.wire import list_tools, post_call
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.e2e.google import Google
+    from tests.e2e.issuer import Issuer
     from tests.e2e.listener import Listener
     from tests.e2e.people import User
 
@@ -48,7 +50,7 @@ def _stored(deployment: Deployment) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def life(deployment: Deployment, api: Api, google: Google) -> User:
+def life(deployment: Deployment, api: Api, google: Google, issuer: Issuer) -> User:
     """One whole life here too, so that there is something to find when this runs by itself."""
     user = sign_up(deployment, api)
     connect(user)
@@ -58,6 +60,7 @@ def life(deployment: Deployment, api: Api, google: Google) -> User:
     assert list_tools(url)
     token = user.token_for_mcp()
     assert list_tools(token["url"], token=token["token"])
+    assert list_tools(RESOURCE, auth=signing_in(issuer, RESOURCE, user.id, Storage()))
     google.note()
     google.note_log()
     canaries.remember("OAuth client", OAUTH_CLIENTS["google"]["client_secret"])
@@ -67,7 +70,7 @@ def life(deployment: Deployment, api: Api, google: Google) -> User:
     assert {
         *("JWT", "user", "URL path", "cookie", "state", "code", "code_verifier", "nonce"),
         *("authorization_id", "bearer", "refresh_tokens", "mail", "OAuth client", "URL keys"),
-        "session token",
+        *("session token", "OAuth access token"),
     } <= kinds
     return user
 

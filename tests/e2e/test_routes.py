@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infra.local.deployment import PARAMETERS
 from tests.e2e import wire
 from tests.e2e.api import problem
 from tests.e2e.consent import GMAIL, connect, press, start, told
@@ -284,6 +285,16 @@ def serves_mcp_to_a_bearer(scene: Scene) -> None:
     )
 
 
+def tells_what_to_bring(scene: Scene, place: str) -> None:
+    told = scene.api.send("GET", f"/.well-known/oauth-protected-resource{place}")
+    assert told.json() == {
+        "resource": f"{scene.api.url}/mcp",
+        "authorization_servers": [PARAMETERS["McpOAuthIssuer"]],
+        "scopes_supported": ["mcp:full", "mcp:read"],
+        "bearer_methods_supported": ["header"],
+    }
+
+
 def _through(door: Door, case: Callable[[Scene, Door], None]) -> Callable[[Scene], None]:
     return lambda scene: case(scene, door)
 
@@ -316,6 +327,8 @@ _CASES: dict[str, Callable[[Scene], None]] = {
     "GET /oauth/callback/{connection}": takes_the_callback,
     "ANY /mcp/{key}": serves_mcp,
     "ANY /mcp": serves_mcp_to_a_bearer,
+    "GET /.well-known/oauth-protected-resource/mcp": lambda s: tells_what_to_bring(s, "/mcp"),
+    "GET /.well-known/oauth-protected-resource": lambda s: tells_what_to_bring(s, ""),
 } | {
     route.replace("{}", prefix, 1): _through(door, case)
     for route, case in _FOR_ONE_USER.items()

@@ -10,6 +10,7 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from infra.local.deployment import PARAMETERS
 from tests.e2e import answers
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def with_client[T](
 
 async def _record(answer: httpx2.Response) -> None:
     sent = answer.request
+    if not str(sent.url).startswith(PARAMETERS["PublicUrl"]):
+        return  # an issuer's, which may well tell a token
     body, headers = await answer.aread(), answer.headers.multi_items()
     answers.record("answer to the MCP client's", sent.method, str(sent.url), headers, body)
 

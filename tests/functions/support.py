@@ -181,8 +181,7 @@ class Bundle:
                     monkeypatch.setattr(module, name, self._builder(name))
 
     def _builder(self, name: str) -> Any:
-        built = self.provider if name == "provider_http" else getattr(self.world, name)
-        return lambda: built
+        return lambda: self.provider if name == "provider_http" else getattr(self.world, name)
 
     def invoke(self, function: str, event: Any) -> Any:
         self.role.function = function

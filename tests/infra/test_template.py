@@ -77,6 +77,8 @@ def test_a_route_is_closed_unless_it_says_otherwise() -> None:
         "GET /oauth/callback/{connection}",
         "ANY /mcp/{key}",
         "ANY /mcp",
+        "GET /.well-known/oauth-protected-resource/mcp",
+        "GET /.well-known/oauth-protected-resource",
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -121,3 +122,70 @@ def test_an_apps_name_cannot_carry_markup() -> None:
     for name in ("<script>", 'a"b', "a&b", ""):
         assert not accepts("AppName", name)
     assert accepts("AppName", "Bob's app, ünï")
+
+
+@pytest.mark.parametrize(
+    ("url", "fine"),
+    [
+        ("", True),
+        ("https://id.example.com", True),
+        ("https://id.example.com/", True),
+        ("https://id.example.com:8443/realms/my-app_1", True),
+        ("http://127.0.0.1:4800", True),
+        ("http://127.0.0.1:4800/x", False),
+        ("http://id.example.com", False),
+        ("http://localhost:4800", False),
+        ("http://127.0.0.1.evil.example:80", False),
+        ("https://user@id.example.com", False),
+        ("https://id.example.com?x=y", False),
+        ("https://id.example.com#x", False),
+        ("https://id.example.com\n", False),
+        ("id.example.com", False),
+    ],
+)
+def test_an_oauth_issuer_is_an_https_url_or_on_this_machine(url: str, fine: bool) -> None:
+    assert accepts("McpOAuthIssuer", url) is fine
+
+
+@pytest.mark.parametrize("name", ["McpOAuthFullScope", "McpOAuthReadScope"])
+def test_a_scope_is_one_scope(name: str) -> None:
+    for scope in ("mcp:full", "https://mcp.example.com/full", "api/mcp.read"):
+        assert accepts(name, scope)
+    for scope in ("", "two scopes", 'a"b', "a\\b", "\u00e9", "a\n"):
+        assert not accepts(name, scope)
+
+
+def _holds(condition: Any, values: dict[str, str]) -> Any:
+    """A rule's condition, as CloudFormation evaluates it."""
+    match condition:
+        case {"Ref": name}:
+            return values[name]
+        case {"Fn::Not": [inner]}:
+            return not _holds(inner, values)
+        case {"Fn::Equals": [one, other]}:
+            return _holds(one, values) == _holds(other, values)
+        case {"Fn::Or": many}:
+            return any(_holds(each, values) for each in many)
+    return condition
+
+
+def broken(**given: str) -> set[str]:
+    """The rules that refuse a deployment with these parameters."""
+    defaults = {name: about.get("Default", "") for name, about in template()["Parameters"].items()}
+    values = defaults | given
+    return {
+        name
+        for name, rule in template()["Rules"].items()
+        if _holds(rule.get("RuleCondition", True), values)
+        and not all(_holds(each["Assert"], values) for each in rule["Assertions"])
+    }
+
+
+def test_what_belongs_together_is_given_together() -> None:
+    issuer, config = {"McpOAuthIssuer": "https://id.example"}, {"McpOAuthConfig": "x"}
+    audience = {"McpOAuthAudience": "api://valet"}
+    assert broken() == broken(**issuer, **config) == broken(**issuer, **config, **audience) == set()
+    assert broken(**issuer) == {"McpOAuthNamesItsConfig"}
+    assert broken(**config) == broken(**audience) == {"McpOAuthNamesItsIssuer"}
+    assert broken(McpOAuthReadScope="mcp:full") == {"McpOAuthTellsItsScopesApart"}
+    assert broken(JwtIssuer="https://id.example") == {"OwnIssuerNamesItsAudience"}

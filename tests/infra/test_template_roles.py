@@ -101,6 +101,7 @@ MATRIX: dict[str, list[Grant]] = {
                     "CONFIG",
                     "CONNECTION",
                     "ENDPOINT",
+                    "OWNER#*",
                     "INSTANCE#*",
                     "GRANT#*",
                     "CALL#*",
@@ -110,7 +111,7 @@ MATRIX: dict[str, list[Grant]] = {
         (
             WRITES,
             {"Table"},
-            {"dynamodb:LeadingKeys": {"INSTANCE#*", "TICKET#*", "GRANT#*", "CALL#*"}},
+            {"dynamodb:LeadingKeys": {"OWNER#*", "INSTANCE#*", "TICKET#*", "GRANT#*", "CALL#*"}},
         ),
         (
             SEAL_AND_OPEN,

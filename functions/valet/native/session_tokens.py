@@ -31,9 +31,10 @@ LONGEST: Final = timedelta(hours=24)
 USUAL: Final = timedelta(hours=1)
 MOST: Final = 50  # alive of one instance: one for each client, and a loop must not fill the table
 
+PREFIX: Final = "mvt_"
 _ID_BYTES = 8
 _ID = re.compile(r"tok_[0-9a-f]{16}")
-_FORM = SignedForm("mvt_", b"session-token:", f"16s{_ID_BYTES}sIB")  # instance, id, end, access
+_FORM = SignedForm(PREFIX, b"session-token:", f"16s{_ID_BYTES}sIB")  # instance, id, end, access
 _ACCESS = (Access.FULL, Access.READ_ONLY)  # by the number that stands for it
 
 

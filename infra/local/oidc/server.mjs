@@ -1,11 +1,12 @@
-// A certified OAuth 2 / OpenID Connect server with nobody in front of it, for tests of refreshing:
-// it rotates refresh tokens, and revokes the whole family when one comes twice.
+// A certified OAuth 2 / OpenID Connect server with nobody in front of it. For tests of refreshing it
+// rotates refresh tokens, and revokes the whole family when one comes twice. For tests of OAuth at
+// /mcp it issues JWTs for the one RESOURCE that it is given, and lets clients register themselves.
 //
 //   PORT=4801 NODE_HOME=<folder with node_modules> ISSUER=https://id.noteboard.example \
 //   CLIENTS='[{"client_id": …}]' node server.mjs
 //
-// It is https://HOST/PATH to its clients and reached at http://127.0.0.1:PORT/HOST/PATH, as the
-// provider override maps it. What a person would do at it, and what can go wrong on the way, is
+// An https issuer is https://HOST/PATH to its clients and reached at http://127.0.0.1:PORT/HOST/PATH,
+// as the provider override maps it; an http one is reached where it says. What a person would do at it, and what can go wrong on the way, is
 // told to it at /_control.
 
 import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
@@ -16,9 +17,12 @@ import { pathToFileURL } from "node:url";
 const port = Number(process.env.PORT);
 const issuer = process.env.ISSUER;
 const host = new URL(issuer).host;
+const direct = issuer.startsWith("http:");
+const resource = process.env.RESOURCE;
+const resourceScopes = resource ? ["mcp:full", "mcp:read"] : [];
 const require = createRequire(`${process.env.NODE_HOME}/`);
 const from = (name) => import(pathToFileURL(require.resolve(name)));
-const { Provider } = await from("oidc-provider");
+const { Provider, errors } = await from("oidc-provider");
 const { createMemoryAdapter } = await from("oidc-provider/lib/adapters/memory_adapter.js");
 
 const clients = new Map(JSON.parse(process.env.CLIENTS).map((c) => [c.client_id, c]));
@@ -42,13 +46,24 @@ function jwk() {
 }
 
 const memory = createMemoryAdapter();
-const found = { find: async (id) => clients.get(id) }; // looked up each time: a secret may change
+const found = { // looked up each time: a secret may change
+  find: async (id) => clients.get(id),
+  upsert: async (id, client) => { clients.set(id, client); },
+};
+
+function resourceServer(_, indicator) {
+  if (indicator !== resource) throw new errors.InvalidTarget();
+  return {
+    scope: resourceScopes.join(" "), audience: resource, accessTokenTTL: settings.access_ttl,
+    accessTokenFormat: "jwt", jwt: { sign: { alg: "RS256" } },
+  };
+}
 
 const provider = new Provider(issuer, {
   adapter: (model) => (model === "Client" ? found : memory(model)),
   jwks: { keys: [jwk()] },
   cookies: { keys: [randomBytes(16).toString("hex")] },
-  scopes: ["openid", "offline_access", "email", "notes.read", "notes.write"],
+  scopes: ["openid", "offline_access", "email", "notes.read", "notes.write", ...resourceScopes],
   claims: { openid: ["sub"], email: ["email"] },
   findAccount: (_, id) => ({
     accountId: id, claims: () => ({ sub: id, email: `${id}@noteboard.example` }),
@@ -62,11 +77,20 @@ const provider = new Provider(issuer, {
     AccessToken: () => settings.access_ttl, AuthorizationCode: 60, IdToken: 3600,
     RefreshToken: 86400, Grant: 86400, Session: 86400, Interaction: 600,
   },
-  features: { devInteractions: { enabled: false }, revocation: { enabled: true } },
+  features: {
+    devInteractions: { enabled: false },
+    revocation: { enabled: true },
+    registration: { enabled: Boolean(resource) },
+    resourceIndicators: {
+      enabled: Boolean(resource),
+      getResourceServerInfo: resourceServer,
+      useGrantedResource: () => true,
+    },
+  },
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   renderError: (ctx, out) => { ctx.body = out; },
 });
-provider.proxy = true;
+provider.proxy = !direct;
 
 provider.on("grant.success", (ctx) => {
   if (ctx.oidc.params.grant_type !== "refresh_token") return;
@@ -95,8 +119,13 @@ provider.use(async (ctx, next) => { // the person: logs in as login_hint, grants
   const grant = interaction.grantId
     ? await provider.Grant.find(interaction.grantId)
     : new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
+  const allowed = (scope) => settings.grants?.includes(scope) ?? true;
+  for (const [indicator, scopes] of Object.entries(prompt.details.missingResourceScopes ?? {})) {
+    grant.addResourceScope(indicator, scopes.filter(allowed).join(" "));
+    grant.rejectResourceScope(indicator, scopes.filter((scope) => !allowed(scope)).join(" "));
+  }
   const asked = prompt.details.missingOIDCScope ?? [];
-  const granted = asked.filter((scope) => settings.grants?.includes(scope) ?? true);
+  const granted = asked.filter(allowed);
   grant.addOIDCScope(granted.join(" "));
   grant.rejectOIDCScope(asked.filter((scope) => !granted.includes(scope)).join(" "));
   if (prompt.details.missingOIDCClaims) grant.addOIDCClaims(prompt.details.missingOIDCClaims);
@@ -166,6 +195,8 @@ const server = createServer(async (request, response) => {
     const { of, ...counts } = count;
     response.setHeader("content-type", "application/json");
     response.end(JSON.stringify({ ...counts, held: held.size }));
+  } else if (direct) {
+    oauth(request, response);
   } else if (request.url.startsWith(`/${host}/`)) {
     request.url = request.url.slice(host.length + 1);
     Object.assign(request.headers, { host, "x-forwarded-proto": "https" });
