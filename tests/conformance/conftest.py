@@ -63,6 +63,7 @@ def report(
 def tools_at(url: str) -> set[str]:
     """What a living server lists: some scenarios pass on a dead one, or without their tool."""
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-    answer = httpx.post(url.replace("localhost", "127.0.0.1"), json=body, trust_env=False)
+    here = url.replace("localhost", "127.0.0.1")
+    answer = httpx.post(here, json=body, timeout=60, trust_env=False)  # a cold start is in it
     listed: dict[str, Any] = answer.raise_for_status().json()["result"]
     return {tool["name"] for tool in listed["tools"]}

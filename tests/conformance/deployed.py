@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 import zipfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-STACK: Final = "mcp-valet-conformance"
 PACKAGE: Final = Layout(ROOT).build / ARCHIVE  # as it was deployed
 ORIGIN: Final = "http://localhost:4566"  # by this name: the rebinding scenario is about localhost
 SERVER: Final = "tests/conformance/server"
@@ -29,28 +29,27 @@ def deployed(place: Path) -> Iterator[str]:
     with zipfile.ZipFile(package, "a") as added:
         for file in sorted((ROOT / SERVER).glob("*.py")):
             added.write(file, f"{SERVER}/{file.name}")
+    name = f"mcp-valet-conformance-{uuid.uuid4().hex[:8]}"  # a killed run may have left its own
     cloudformation, s3 = aws("cloudformation"), aws("s3")
-    cloudformation.delete_stack(StackName=STACK)  # if a run was killed before it could
-    cloudformation.get_waiter("stack_delete_complete").wait(StackName=STACK)
-    s3.create_bucket(Bucket=STACK)
-    s3.upload_file(str(package), STACK, ARCHIVE)
+    s3.create_bucket(Bucket=name)
+    s3.upload_file(str(package), name, ARCHIVE)
     values = {
-        "CodeBucket": STACK,
+        "CodeBucket": name,
         "CodeKey": ARCHIVE,
         "AllowedOrigin": ORIGIN,
         "Architecture": architecture(),
     }
     cloudformation.create_stack(
-        StackName=STACK,
+        StackName=name,
         TemplateBody=(ROOT / "tests/conformance/template.yaml").read_text(),
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in values.items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
     try:
         waiter = cloudformation.get_waiter("stack_create_complete")
-        waiter.wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
-        (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+        waiter.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
         outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
         yield f"{ORIGIN}/_aws/execute-api/{outputs['ApiId']}/mcp"
     finally:
-        cloudformation.delete_stack(StackName=STACK)
+        cloudformation.delete_stack(StackName=name)
