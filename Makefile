@@ -22,8 +22,8 @@ ARGS ?=
 BACKEND ?= native
 export BACKEND
 
-.PHONY: help demo test unit e2e clients conformance refresh fuzz check format up down status logs deploy build lock clean \
-	env env-all env-oidc env-clients env-conformance env-scalekit
+.PHONY: help demo test unit e2e clients conformance refresh fuzz bench check format up down status logs deploy build \
+	lock clean env env-all env-oidc env-clients env-conformance env-scalekit
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -52,6 +52,9 @@ refresh: env-oidc ## refreshing against a certified OAuth server: processes, dea
 
 fuzz: env ## ten thousand odd requests to the MCP endpoint, others each time
 	@$(PYTHON) -m pytest tests/fuzz $(ARGS)
+
+bench: env-all ## our MCP function beside its peers: start, requests, memory, size (ARGS=--quick)
+	@$(PYTHON) -m infra.bench $(ARGS)
 
 check: env-all ## linters, types, import rules, template, lock files
 	.venv/bin/ruff check .

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from base64 import b64decode
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging import correlation_paths
 
-from valet.errors import ValetError
+from valet.errors import Misconfigured, ValetError
 from valet.mcp.connecting import Connecting
 from valet.mcp.headers import bearer
 from valet.mcp.resource import METADATA_PATH
@@ -150,3 +152,11 @@ def _server() -> McpServer:
         instructions=_INSTRUCTIONS,
         on_error=lambda error: logger.error("unexpected", exc_info=error),
     )
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    # Lambda gives a function that starts a whole processor, and then the share that its memory
+    # buys: what a call needs is loaded now. None of it talks to the network.
+    with suppress(Misconfigured):  # told by the request that needs it
+        for build in (sessions, tokens, tickets, ledger, limits, provider_http, audit, handles):
+            build()

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 from valet.settings import settings
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
+    from botocore.session import Session
 
     from valet.adapters.aws_clock import AwsClock
     from valet.adapters.call_log import CallLog
@@ -298,18 +301,27 @@ def token_endpoint() -> HttpxTokenEndpoint:
 
 @cache
 def provider_http() -> HttpxProvider:
-    from valet.adapters.provider_http import HttpxProvider
+    from valet.adapters.provider_http import HttpxProvider, client
     from valet.connectors.catalog import connector_names, load_connector
 
     hosts = {host for name in connector_names() for host in load_connector(name).hosts}
-    return HttpxProvider(frozenset(hosts), settings().provider_override or None)
+    return HttpxProvider(frozenset(hosts), client(_tls()), settings().provider_override or None)
 
 
 @cache
 def _http() -> httpx.Client:
     import httpx
 
-    return httpx.Client(trust_env=False)  # no proxy from the environment sees a token
+    # Without the environment: no proxy from there sees a token.
+    return httpx.Client(verify=_tls(), trust_env=False)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Shared, since reading the roots that are trusted is most of what a client costs."""
+    import httpx
+
+    return httpx.create_ssl_context(trust_env=False)
 
 
 @cache
@@ -321,7 +333,6 @@ def _secret(setting: str) -> JsonSecret:
 
 @cache
 def _aws(service: Any) -> Any:
-    import boto3
     from botocore.config import Config
 
     # Shorter than a function's own time, so that a failure is an answer and not a timeout.
@@ -331,4 +342,12 @@ def _aws(service: Any) -> Any:
         retries={"mode": "standard", "max_attempts": 3},
         tcp_keepalive=True,
     )
-    return boto3.client(service, config=config)
+    return _session().create_client(service, config=config)
+
+
+@cache
+def _session() -> Session:
+    # boto3 is this and a layer for S3 and resources, whose import takes as long again.
+    from botocore.session import get_session
+
+    return get_session()

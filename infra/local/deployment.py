@@ -83,7 +83,7 @@ def fingerprint(layout: Layout) -> str:
 
 def _sources(root: Path) -> Iterator[Path]:
     yield from (root / name for name in ("template.yaml", "uv.lock"))
-    yield root / "infra" / "local" / "packaging.py"
+    yield from (root / "infra" / "local" / name for name in ("packaging.py", "trimming.py"))
     yield from sorted(
         file
         for file in (root / "functions").rglob("*")

@@ -1,4 +1,4 @@
-"""Makes a package start faster, and makes it once: bytecode inside, one zip for four functions.
+"""Makes a package small, quick to start, and one zip for four functions: trimmed, with bytecode.
 
 The functions share one CodeUri, so `sam build` writes four equal folders that `sam deploy` would
 zip one by one. The same sources give the same bytes: no times of this day, no paths of this
@@ -18,6 +18,8 @@ import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from infra.local.trimming import trim
 
 _CODE_URI = re.compile(r"^(?P<indent> +)CodeUri: (?P<folder>[A-Za-z0-9]+)$", re.MULTILINE)
 _DATE = (2000, 1, 1, 0, 0, 0)  # zip files cannot hold 1970
@@ -40,6 +42,7 @@ def finish(build: Path) -> Path:
         if other.exists():
             _require_equal(kept, other)
             shutil.rmtree(other)
+    trim(kept)
     compile_folder(kept)
     archive = build / ARCHIVE
     pack(kept, archive)

@@ -46,7 +46,7 @@ def provider(
     handler: Callable[[httpx.Request], httpx.Response], override: str | None = None
 ) -> HttpxProvider:
     client = httpx.Client(transport=httpx.MockTransport(handler), trust_env=False)
-    return HttpxProvider([HOST], override, client)
+    return HttpxProvider([HOST], client, override)
 
 
 def sent(request: ProviderRequest, override: str | None = None) -> httpx.Request:
@@ -281,7 +281,7 @@ def test_an_override_keeps_host_and_path_apart() -> None:
 )
 def test_an_override_leads_to_this_machine_only(override: str) -> None:
     with pytest.raises(Misconfigured):
-        HttpxProvider([HOST], override)
+        provider(lambda _: httpx.Response(200), override)
 
 
 @contextmanager
@@ -329,7 +329,7 @@ def client() -> Iterator[httpx.Client]:
 @pytest.mark.enable_socket
 def test_the_wire_carries_the_path_and_body_that_were_built(client: httpx.Client) -> None:
     with loopback(lambda handler: reply(handler, 200, b'{"ok": true}')) as (url, seen):
-        response = HttpxProvider([HOST], url, client).send(
+        response = HttpxProvider([HOST], client, url).send(
             ProviderRequest("POST", HOST, "/v1/a%23b%40c", (("x", "é"),), {"k": "ü"}), TOKEN
         )
     assert response.body == {"ok": True}
@@ -348,7 +348,7 @@ def test_a_connection_that_breaks_after_the_request_may_have_been_sent(
 
     with loopback(hang_up) as (url, seen):
         with pytest.raises(ProviderUnreachable) as caught:
-            HttpxProvider([HOST], url, client).send(
+            HttpxProvider([HOST], client, url).send(
                 ProviderRequest("POST", HOST, "/v1/send", json={}), TOKEN
             )
         assert caught.value.maybe_sent
@@ -360,9 +360,5 @@ def test_a_closed_port_was_never_sent_to(client: httpx.Client) -> None:
     with loopback(lambda handler: reply(handler, 200, b"")) as (url, _):
         pass
     with pytest.raises(ProviderUnreachable) as caught:
-        HttpxProvider([HOST], url, client).send(GET, TOKEN)
+        HttpxProvider([HOST], client, url).send(GET, TOKEN)
     assert not caught.value.maybe_sent
-
-
-def test_no_client_is_made_before_the_first_request() -> None:
-    assert HttpxProvider([HOST])._client is None

@@ -104,7 +104,8 @@ def test_the_emulator_listens_on_loopback_and_enforces_iam(tmp_path: Path) -> No
 def repository(root: Path) -> Layout:
     (root / "functions" / "valet").mkdir(parents=True)
     (root / "infra" / "local").mkdir(parents=True)
-    for name in ("template.yaml", "uv.lock", "infra/local/packaging.py", "functions/a.py"):
+    local = ("infra/local/packaging.py", "infra/local/trimming.py")
+    for name in ("template.yaml", "uv.lock", *local, "functions/a.py"):
         (root / name).write_text(name)
     return Layout(root)
 

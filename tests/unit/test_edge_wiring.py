@@ -55,7 +55,7 @@ def test_the_providers_hosts_are_those_of_the_connectors() -> None:
     assert wiring.provider_http()._hosts == {"gmail.googleapis.com", "www.googleapis.com"}
 
 
-def imported(program: str) -> set[str]:
+def imported(program: str, **environment: str) -> set[str]:
     """The modules that a fresh interpreter holds after a program, as Lambda's would."""
     code = f"{program}\nimport sys\nprint('\\n'.join(sys.modules))"
     done = subprocess.run(  # noqa: S603  # our own words
@@ -64,7 +64,7 @@ def imported(program: str) -> set[str]:
         text=True,
         check=True,
         cwd=ROOT / "functions",
-        env={"POWERTOOLS_SERVICE_NAME": "x", "PATH": "/usr/bin:/bin"},
+        env={"POWERTOOLS_SERVICE_NAME": "x", "PATH": "/usr/bin:/bin", **environment},
     )
     return set(done.stdout.split())
 
@@ -98,3 +98,28 @@ def test_who_comes_by_url_or_session_token_pays_for_no_jwt_library() -> None:
     )
     assert not imported(program) & {"joserfc", "valet.adapters.issuer"}
     assert imported(f"{program}; mcp_server.oauth_sessions()") >= {"joserfc"}
+
+
+LAMBDA = {
+    "AWS_ACCESS_KEY_ID": "x",
+    "AWS_LAMBDA_FUNCTION_NAME": "mcp-server",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_SECRET_ACCESS_KEY": "x",
+}
+SETTINGS = dict.fromkeys(
+    ("OAUTH_CLIENTS_SECRET", "TABLE_NAME", "URL_KEYS_SECRET", "VAULT_KEY_ARN"), "x"
+)
+NO_NETWORK = "import socket; socket.socket.connect = socket.getaddrinfo = None; import mcp_server"
+
+
+def test_on_lambda_the_mcp_server_starts_with_what_a_call_needs_and_without_a_network() -> None:
+    found = imported(NO_NETWORK, **LAMBDA, **SETTINGS)
+    used = {"botocore.client", "cryptography", "httpx", "jsonschema_rs", "valet.native.ledger"}
+    assert used <= found
+    assert not found & {"boto3", "s3transfer", "pydantic", "valet.http"}
+
+
+def test_a_setting_that_is_missing_stops_no_start() -> None:
+    """The first request tells of it, in a sentence."""
+    assert "mcp_server" in imported(NO_NETWORK, **LAMBDA)

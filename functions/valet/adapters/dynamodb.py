@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from valet.errors import Busy
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
 
 _BATCH = 100  # keys in one BatchGetItem
 _ATTEMPTS = 4  # at what BatchGetItem left unread, and at an item that a transaction holds
-_serialize = TypeSerializer().serialize
-_deserialize = TypeDeserializer().deserialize
 
 
 class DynamoTable:
@@ -143,7 +139,7 @@ class DynamoTable:
         match write:
             case Put(item):
                 operation = "Put"
-                arguments["Item"] = {name: _serialize(value) for name, value in item.items()}
+                arguments["Item"] = {name: _typed(value) for name, value in item.items()}
             case Update(key):
                 operation = "Update"
                 arguments["Key"] = _key(key)
@@ -221,7 +217,7 @@ class _Expression:
 
     def _value(self, value: object) -> str:
         alias = f":v{len(self._values)}"
-        self._values[alias] = _serialize(value)
+        self._values[alias] = _typed(value)
         return alias
 
 
@@ -230,18 +226,40 @@ def _key(key: Key) -> dict[str, Any]:
 
 
 def _item(raw: Mapping[str, Any]) -> Item:
-    return {name: _plain(_deserialize(value)) for name, value in raw.items()}
+    return {name: _plain(value) for name, value in raw.items()}
 
 
-def _plain(value: Any) -> Any:
+def _typed(value: Any) -> dict[str, Any]:
+    """A value as DynamoDB writes it: under the name of its type."""
     match value:
-        case Decimal():
-            return int(value)
-        case Binary():
-            return bytes(value.value)  # type: ignore[attr-defined]  # the stubs lack it
+        case str():
+            return {"S": value}
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case bytes():
+            return {"B": value}
+        case None:
+            return {"NULL": True}
         case list():
-            return [_plain(entry) for entry in value]
+            return {"L": [_typed(entry) for entry in value]}
         case dict():
+            return {"M": {name: _typed(entry) for name, entry in value.items()}}
+        case _:
+            raise TypeError(f"the table holds no {type(value).__name__}")
+
+
+def _plain(typed: Mapping[str, Any]) -> Any:
+    [(kind, value)] = typed.items()
+    match kind:
+        case "N":
+            return int(value)
+        case "NULL":
+            return None
+        case "L":
+            return [_plain(entry) for entry in value]
+        case "M":
             return {name: _plain(entry) for name, entry in value.items()}
         case _:
             return value

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import zlib
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -24,6 +23,7 @@ from valet.tools.provider import (
 )
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Collection
 
     from valet.models import Secret
@@ -39,14 +39,19 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _MAX_PAUSE = 86_400
 
 
+def client(tls: ssl.SSLContext) -> httpx.Client:
+    """A client that suits providers, and calls from several threads."""
+    return httpx.Client(timeout=_TIMEOUT, limits=_LIMITS, verify=tls, trust_env=False)
+
+
 class HttpxProvider:
-    """The `ProviderHttp` port over one lazily made client."""
+    """The `ProviderHttp` port over one client."""
 
     def __init__(
         self,
         hosts_allowed: Collection[str],
+        client: httpx.Client,
         override: str | None = None,
-        client: httpx.Client | None = None,
     ) -> None:
         """`override` sends https://HOST/PATH to override/HOST/PATH, for tests on one machine."""
         if override and not _is_loopback(override):
@@ -54,13 +59,12 @@ class HttpxProvider:
         self._hosts = frozenset(hosts_allowed)
         self._override = (override or "").rstrip("/")
         self._client = client
-        self._lock = Lock()
 
     def send(self, request: ProviderRequest, token: Secret) -> ProviderResponse:
         """Send once; see `valet.tools.provider.ProviderHttp`."""
         outgoing = self._outgoing(request, token)
         try:
-            response = self._httpx().send(outgoing, stream=True, follow_redirects=False)
+            response = self._client.send(outgoing, stream=True, follow_redirects=False)
             try:
                 content = _read_capped(response)
             finally:
@@ -73,13 +77,6 @@ class HttpxProvider:
             raise ProviderUnreachable("the provider's answer was lost", maybe_sent=True) from error
         pause = _retry_after(response.headers.get("retry-after", ""))
         return ProviderResponse(response.status_code, _parsed(content), pause)
-
-    def _httpx(self) -> httpx.Client:
-        # Calls come from several threads; two clients would mean two sets of TLS handshakes.
-        with self._lock:
-            if self._client is None:
-                self._client = httpx.Client(timeout=_TIMEOUT, limits=_LIMITS, trust_env=False)
-            return self._client
 
     def _outgoing(self, request: ProviderRequest, token: Secret) -> httpx.Request:
         if request.host not in self._hosts:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import httpx
+
 from valet.adapters.provider_http import HttpxProvider
 from valet.connectors.catalog import load_connector
 from valet.models import Secret
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from .world import World
 
+_CLIENT = httpx.Client(trust_env=False)
 _EARLY = 300  # an access token is refreshed this long before its end
 _NEEDS_CONNECTION = "TOOL_READINESS_STATE_NEEDS_CONNECTION"
 _READINESS = {
@@ -125,7 +128,7 @@ def run(world: World, account: Account, tool: Tool, arguments: Mapping[str, obje
     account.last_used_at = world.now()
     if tokens.expires_at - _EARLY <= world.now():
         tokens = _refreshed(world, account, tokens)
-    provider = HttpxProvider(load_connector(tool.connector).hosts, world.google.base)
+    provider = HttpxProvider(load_connector(tool.connector).hosts, _CLIENT, world.google.base)
     try:
         return execute(tool, arguments, Secret(tokens.access), provider)
     except TokenRefused:
