@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 FETCH = "gmail_fetch_mails"
 MODERN = "2026-07-28"
 MESSAGES = "/gmail/v1/users/me/messages"
+ENVELOPE = {
+    "io.modelcontextprotocol/protocolVersion": MODERN,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
 LARGEST = 4_500_000  # bytes: Lambda hands back 6 MB, the answer's quotes escaped once more
 
 
@@ -115,11 +119,7 @@ def test_what_is_authorised_counted_and_recorded_is_the_bodys_tool(
     body = message("gmail_send_message", {"to": "a@example.com"})
     old = bundle.mcp(key, body, mcp_name=FETCH, mcp_method="tools/list")
     assert old.json["error"]["code"] == -32602
-    envelope = {
-        "io.modelcontextprotocol/protocolVersion": MODERN,
-        "io.modelcontextprotocol/clientCapabilities": {},
-    }
-    body["params"]["_meta"] = envelope
+    body["params"]["_meta"] = ENVELOPE
     headers = {"mcp_protocol_version": MODERN, "mcp_method": "tools/call", "mcp_name": FETCH}
     modern = bundle.mcp(key, body, **headers)
     assert (modern.status, modern.json["error"]["code"]) == (400, -32020)
@@ -127,6 +127,36 @@ def test_what_is_authorised_counted_and_recorded_is_the_bodys_tool(
     lines = [json.loads(line) for line in log.getvalue().splitlines() if line.startswith("{")]
     called = [line["tool"] for line in lines if line["message"] == "tool called"]
     assert called == ["gmail_send_message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status", "code"),
+    [
+        ("authorization", "Bearer a, Bearer b", 400, -32600),
+        ("origin", "https://valet.example, https://evil.example", 403, -32600),
+        ("content-type", "application/json, text/plain", 415, -32600),
+        ("content-type", "text/plain, application/json", 415, -32600),
+        ("mcp-protocol-version", f"2025-11-25, {MODERN}", 400, -32020),
+        ("mcp-method", "tools/call, tools/list", 400, -32020),
+        ("mcp-name", f"{FETCH}, gmail_send_message", 400, -32020),
+        ("mcp-name", f"{FETCH}\x00", 400, -32020),
+        ("mcp-name", f"\u00a0{FETCH}", 400, -32020),
+        ("mcp-name", "=?base64?Z21haWxfZmV0Y2hfbWFpbHM?=", 400, -32020),  # without its padding
+    ],
+)
+def test_a_header_that_came_twice_or_in_disguise_is_refused(
+    bundle: Bundle, name: str, value: str, status: int, code: int
+) -> None:
+    """API Gateway joins a repeated header by commas: no half of it counts by itself."""
+    bundle.connected()
+    body = message(FETCH, {})
+    body["params"]["_meta"] = ENVELOPE
+    right = {"mcp-protocol-version": MODERN, "mcp-method": "tools/call", "mcp-name": FETCH}
+    answer = bundle.mcp(key_of(bundle), body, **(right | {name: value}))
+    assert (answer.status, answer.json["error"]["code"]) == (status, code)
+    assert not bundle.provider.requests
+    bundle.provider.answers[MESSAGES] = ProviderResponse(200, {"messages": []})
+    assert bundle.mcp(key_of(bundle), body, **right).status == 200
 
 
 def test_a_mail_of_30_megabytes_is_told_to_be_too_large(
