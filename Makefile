@@ -41,7 +41,7 @@ unit: env-scalekit ## the tests that need no stack: seconds
 e2e: env-all env-oidc ## the end-to-end tests, on the local stack
 	@$(STACK) run -- $(PYTHON) -m pytest tests/e2e $(ARGS)
 
-clients: env-all env-clients ## the README's MCP clients, on the local stack
+clients: env-all env-oidc env-clients ## the README's MCP clients, on the local stack
 	@$(STACK) run -- $(PYTHON) -m pytest tests/clients $(ARGS)
 
 conformance: env-all env-conformance ## the official MCP conformance suite, on the local stack

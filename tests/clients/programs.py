@@ -6,11 +6,12 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from infra.local.stack import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.clients.readme import Program
@@ -25,6 +26,7 @@ _PYTHON: Final = {
     "openai-agents": _SDK2,
     "fastmcp": _SDK2,
 }
+_SUFFIXES: Final = {"python": "py", "js": "mjs", "sh": "sh"}
 _PATIENCE: Final = 120
 
 
@@ -38,14 +40,24 @@ class Outcome:
     structured: Any
 
 
-def run(name: str, program: Program, place: Path, env: dict[str, str], *call: str) -> Outcome:
-    """Run a program as somebody would who pasted it into a file in a folder of their own."""
+def run(
+    name: str,
+    program: Program,
+    place: Path,
+    env: dict[str, str],
+    *call: str,
+    meanwhile: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Run a program as somebody would who pasted it into a file in a folder of their own.
+
+    `meanwhile` is what its user does with the link that it shows, before they press Enter.
+    """
     home = place / "home"
-    home.mkdir(exist_ok=True)
+    home.mkdir()
     (place / "node_modules").symlink_to(_LOCAL / "clients" / "node_modules")
-    file = place / f"client.{ {'python': 'py', 'js': 'mjs', 'sh': 'sh'}[program.language] }"
+    file = place / f"client.{_SUFFIXES[program.language]}"
     file.write_text(program.text)
-    done = subprocess.run(
+    with subprocess.Popen(
         [*_interpreter(name, program, place), str(file), *call],
         cwd=place,
         env={
@@ -55,14 +67,21 @@ def run(name: str, program: Program, place: Path, env: dict[str, str], *call: st
             "npm_config_update_notifier": "false",
             **env,
         },
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=_PATIENCE,
-        check=False,
-    )
-    lines = done.stdout.splitlines()
-    assert len(lines) == 2, f"{name} printed {done.stdout[:2000]} {done.stderr[-2000:]}"
+    ) as process:
+        if meanwhile and process.stderr:
+            meanwhile(_link(process.stderr))
+        printed, complained = process.communicate("\n", _PATIENCE)
+    lines = printed.splitlines()
+    assert len(lines) == 2, f"{name} printed {printed[:2000]} {complained[-2000:]}"
     return _outcome(*lines)
+
+
+def _link(shown: IO[str]) -> str:
+    return next(word for line in shown for word in line.split() if "/connect/" in word)
 
 
 def _interpreter(name: str, program: Program, place: Path) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Final
 from infra.local.stack import ROOT
 
 _PROGRAM: Final = re.compile(r"<!-- run: ([^>]+) -->\n```(\w+)\n(.*?)\n```\n", re.DOTALL)
+_JSON: Final = re.compile(r"```json\n(.*?)```\n", re.DOTALL)
 _FENCE: Final = re.compile(r"```(?:python|js)\n")
 
 
@@ -27,6 +28,7 @@ class Row:
 
     version: str
     revision: str
+    credentials: list[str]
     link: str
 
 
@@ -48,10 +50,14 @@ def table() -> dict[str, Row]:
     rows = {}
     for line in section().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == 5 and cells[-1] == "yes":
+        if len(cells) == 6 and cells[-1] == "yes":
             name = cells[0].rpartition(", ")[2].replace("`", "")
-            rows[name] = Row(*cells[1:4])
+            rows[name] = Row(cells[1], cells[2], cells[3].split(", "), cells[4])
     return rows
+
+
+def json_blocks() -> list[str]:
+    return _JSON.findall(section())
 
 
 def unrun() -> int:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tomllib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from infra.local.stack import ROOT
 from tests.clients import readme
-from tests.clients.conftest import READ, WRITE
+from tests.clients.conftest import OAUTH, READ, WRITE, pointed_at
 from tests.clients.programs import run
 from tests.clients.readme import Program
 from tests.clients.wiretap import tapping
+from tests.e2e.consent import start
 from tests.e2e.google import ALICE
+from tests.e2e.issuer import RESOURCE, running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,10 +27,17 @@ if TYPE_CHECKING:
     from tests.e2e.google import Google
     from tests.e2e.people import User
 
+BY_ELICITATION: Final = "by elicitation"
+
 
 def test_every_program_of_the_page_is_run_and_in_its_table() -> None:
     assert readme.unrun() == 0
     assert sorted(readme.programs()) == sorted(readme.table())
+
+
+@pytest.mark.parametrize("text", readme.json_blocks())
+def test_what_is_only_documented_is_json_at_least(text: str) -> None:
+    assert json.loads(text)
 
 
 @pytest.mark.parametrize("client", readme.table())
@@ -71,17 +81,56 @@ def test_a_client_speaks_the_revision_that_the_table_names(walk: Walk) -> None:
 
 
 def test_a_client_asks_for_nothing_but_its_url(walk: Walk) -> None:
-    assert {sent.path.rpartition("/")[0] for sent in walk.sent} == {"/mcp"}
+    by_key = walk.credential == "URL key"
+    assert {sent.path.partition("/mvk_")[0] for sent in walk.sent} == {"/mcp"}
+    assert {"/mvk_" in sent.path for sent in walk.sent} == {by_key}
+    assert {"authorization" in sent.headers for sent in walk.sent} == {not by_key}
     posts = {sent.status for sent in walk.sent if sent.verb == "POST"}
     others = {sent.status for sent in walk.sent if sent.verb != "POST"}
     assert posts <= {200, 202}
     assert others <= {405}
 
 
-def test_a_client_is_given_the_link_in_the_form_that_the_table_names(walk: Walk) -> None:
-    takes_urls = any("url" in sent.elicitation for sent in walk.sent)
-    form = "by elicitation" if takes_urls else "in the answer"
+def test_a_client_declares_what_the_table_says_of_the_link(walk: Walk) -> None:
+    opens_urls = any("url" in sent.elicitation for sent in walk.sent)
+    form = BY_ELICITATION if opens_urls else "in the answer"
     assert readme.table()[walk.client].link == form
+
+
+@pytest.mark.parametrize(
+    "client", [name for name, row in readme.table().items() if row.link == BY_ELICITATION]
+)
+def test_a_client_that_shows_links_goes_on_once_its_user_has_connected(
+    client: str, user: User, api: Api, tmp_path: Path
+) -> None:
+    def connects(link: str) -> None:
+        assert user.verify(start(api, link).allow().authorization()).status_code == 200
+
+    program, call = readme.programs()[client], (READ, '{"max_results": 1}')
+    with tapping(api.url) as tap:
+        env = pointed_at(user, tap)
+        outcome = run(client, program, tmp_path, env, *call, meanwhile=connects)
+    assert not outcome.failed
+    assert len(outcome.structured["messages"]) == 1
+
+
+@pytest.mark.parametrize(
+    "client", [name for name, row in readme.table().items() if OAUTH in row.credentials]
+)
+def test_a_client_that_signs_in_needs_the_bare_url_alone(
+    client: str, connected: User, tmp_path: Path
+) -> None:
+    browser = [str(ROOT / ".venv/bin/python"), str(ROOT / "tests/clients/browser.py")]
+    env = {
+        "MCP_URL": RESOURCE,
+        "MCP_TOKEN": "oauth",
+        "BROWSER": f"{shlex.join([*browser, connected.id])} %s &",
+    }
+    call = (READ, '{"max_results": 2}')
+    with running(tmp_path / "issuer"):
+        outcome = run(client, readme.programs()[client], tmp_path, env, *call)
+    assert outcome.tools == [READ, WRITE]
+    assert len(outcome.structured["messages"]) == 2
 
 
 def test_the_typescript_client_has_to_be_told_to_speak_the_newest_revision(
@@ -93,6 +142,5 @@ def test_the_typescript_client_has_to_be_told_to_speak_the_newest_revision(
     untold = Program(program.language, "\n".join(told))
     assert untold.text != program.text
     with tapping(api.url) as tap:
-        env = {"MCP_URL": tap.through(api.url, connected.ensure()["url"])}
-        assert not run(client, untold, tmp_path, env, READ, "{}").failed
+        assert not run(client, untold, tmp_path, pointed_at(connected, tap), READ, "{}").failed
     assert {sent.headers.get("mcp-protocol-version") for sent in tap.seen} == {None, "2025-11-25"}

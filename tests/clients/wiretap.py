@@ -42,12 +42,13 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Wiretap:
+    api: str
     url: str
     seen: list[Exchange]
 
-    def through(self, api: str, url: str) -> str:
+    def through(self, url: str) -> str:
         """A URL of the API, by way of here."""
-        return self.url + url.removeprefix(api)
+        return self.url + url.removeprefix(self.api)
 
 
 @contextmanager
@@ -58,7 +59,7 @@ def tapping(api: str) -> Iterator[Wiretap]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield Wiretap(f"http://127.0.0.1:{server.server_port}", seen)
+            yield Wiretap(api, f"http://127.0.0.1:{server.server_port}", seen)
         finally:
             server.shutdown()
             thread.join()
