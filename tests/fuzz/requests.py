@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
 from tests.fuzz.rules import LEGACY, MODERN, PREFIX
+from tests.issuer import ISSUER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hypothesis.strategies import SearchStrategy
 
+    from tests.issuer import FakeIssuer
     from valet.connectors.models import Tool
 
 METHODS = ["initialize", "ping", "tools/list", "tools/call", "server/discover", "x/y"]
@@ -130,6 +132,38 @@ def coherent(
         utf8 = name.encode("utf-8", "replace")
         headers["mcp-name"] = f"=?base64?{b64encode(utf8).decode()}?="
     return encoded(body | {"params": given | {"_meta": envelope}}), headers
+
+
+@st.composite
+def access_tokens(draw: st.DrawFn, issuer: FakeIssuer, now: int) -> str:
+    """What claims to be an OAuth access token: signed and wrong inside, or not signed at all."""
+    right = {"iss": ISSUER, "sub": "alice", "aud": "https://valet.example/mcp", "scope": "mcp:full"}
+    claims = right | {"exp": now + 3600} | draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "iss": values,
+                "sub": values | st.just("bob"),
+                "aud": values | st.lists(st.just(right["aud"]) | values, max_size=3),
+                "scope": values | st.sampled_from(["mcp:read", "mcp:read mcp:full", "x", ["x"]]),
+                "exp": values | st.sampled_from([0, now, 10**300, 1e300, -(10**300)]),
+                "nbf": values,
+                "cnf": values,
+            },
+        )
+    )  # fmt: skip
+    if draw(st.integers(0, 3)):
+        return issuer.sign(claims)
+    header = draw(
+        st.fixed_dictionaries(
+            {"alg": st.sampled_from(["ES256", "RS256", "none", "HS256"]) | values},
+            optional={
+                name: values | st.just("k1") for name in ("kid", "typ", "crit", "b64", "jwk")
+            },
+        )
+    )
+    parts = [encoded(draw(st.just(header) | values)), encoded(claims), draw(st.binary(max_size=64))]
+    return ".".join(urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 
 
 WORDS = ["18c0ffee", "primary", "2026-11-24T12:00:00Z", "bob@example.com", "INBOX", "from:bob"]
