@@ -29,7 +29,7 @@ from valet.mcp.transport import (
     unauthorized,
     unavailable,
 )
-from valet.native.access_tokens import InsufficientScope
+from valet.native.access_tokens import InsufficientScope, NotAccepted
 from valet.native.session_tokens import PREFIX
 from valet.native.sessions import Session
 from valet.native.toolbox import InstanceToolbox
@@ -117,6 +117,9 @@ def _by_bearer(_: dict[str, Any], request: HttpRequest) -> Opened:
     by_oauth = resource.issuer and not token.startswith(PREFIX)
     try:
         session = oauth_sessions().open(token) if by_oauth else sessions().open_token(token)
+    except NotAccepted as refusal:
+        logger.info("access token refused", code=refusal.code)
+        session = None
     except InsufficientScope:
         return insufficient(resource.challenge("insufficient_scope"))
     return session or unauthorized(resource.challenge("invalid_token"))

@@ -193,7 +193,7 @@ class World:
         self.protected_resource = ProtectedResource(
             self.endpoint.url, issuer, (scopes.full, scopes.read_only)
         )
-        access_tokens = AccessTokens(signed, issuer, lambda: audience, scopes, user_claim, self.now)
+        access_tokens = AccessTokens(signed, lambda: audience, scopes, user_claim, self.now)
         self.oauth_sessions = OAuthSessions(access_tokens, self.instances, self.sessions, config)
         return self
 

@@ -158,7 +158,6 @@ def oauth_sessions() -> OAuthSessions:
     agreed, resource = settings().mcp_oauth_audience, protected_resource()
     access_tokens = AccessTokens(
         Issuer(issuer, _http()),
-        issuer,
         lambda: agreed or resource.url,
         _scopes(),
         settings().user_claim,

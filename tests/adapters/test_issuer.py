@@ -12,7 +12,7 @@ from tests.issuer import ISSUER, KEYS_URL, METADATA_URL, FakeIssuer, answer, new
 from valet.adapters.issuer import Issuer
 from valet.native.access_tokens import IssuerUnavailable, Signed
 
-CLAIMS = {"sub": "alice"}
+CLAIMS = {"iss": ISSUER, "sub": "alice"}
 OIDC_URL = f"{ISSUER}/.well-known/openid-configuration"
 
 
@@ -44,6 +44,24 @@ def test_no_others_are_and_nothing_is_asked_for_them(alg: str, kind: Any, size: 
     key = jwk.generate_key(kind, size, {"kid": "k1"})
     issuer = FakeIssuer([key])
     assert issuer.trusted().read(issuer.sign(CLAIMS, alg=alg)) is None
+    assert issuer.requests == []
+
+
+@pytest.mark.parametrize("page", [httpx.Response(200, content=b"<html>"), answer({}, 500)])
+def test_a_page_for_people_in_one_place_does_not_hide_the_metadata_in_the_other(
+    page: httpx.Response,
+) -> None:
+    issuer = FakeIssuer()
+    issuer.answers = {METADATA_URL: page}
+    issuer.metadata(OIDC_URL, issuer=ISSUER, jwks_uri=KEYS_URL)
+    assert issuer.trusted().read(issuer.sign(CLAIMS))
+
+
+def test_a_token_that_does_not_even_claim_to_be_the_issuers_asks_it_nothing() -> None:
+    issuer = FakeIssuer()
+    issuer.down()
+    for claims in ({"iss": "https://other.example"}, {"iss": [ISSUER]}, {}):
+        assert issuer.trusted().read(issuer.sign(claims)) is None
     assert issuer.requests == []
 
 
@@ -84,7 +102,7 @@ def test_the_metadata_is_looked_for_where_either_standard_has_it(
         issuer = FakeIssuer()
         issuer.answers.clear()
         issuer.metadata(place, issuer=issuer_url, jwks_uri=KEYS_URL)
-        assert issuer.trusted(issuer_url).read(issuer.sign(CLAIMS))
+        assert issuer.trusted(issuer_url).read(issuer.sign(CLAIMS | {"iss": issuer_url}))
         assert issuer.requests == [*places[:number], KEYS_URL]
 
 
@@ -114,7 +132,7 @@ def test_metadata_that_cannot_be_trusted_tells_nothing_about_a_token(name: str) 
     issuer.answers = {METADATA_URL: METADATA[name]}
     with pytest.raises(IssuerUnavailable):
         issuer.trusted().read(issuer.sign(CLAIMS))
-    assert issuer.requests == [METADATA_URL], "nothing else was asked"
+    assert set(issuer.requests) <= {METADATA_URL, OIDC_URL}, "no keys were asked for"
 
 
 @pytest.mark.parametrize("name", ["not JSON", "a redirect", "an error", "too large", "a list"])
@@ -132,7 +150,7 @@ def test_an_issuer_on_this_machine_may_have_its_keys_there_too() -> None:
         f"{local}/.well-known/oauth-authorization-server", issuer=local, jwks_uri=f"{local}/jwks"
     )
     issuer.answers[f"{local}/jwks"] = answer({"keys": [issuer.keys[0].as_dict(private=False)]})
-    assert issuer.trusted(local).read(issuer.sign(CLAIMS))
+    assert issuer.trusted(local).read(issuer.sign(CLAIMS | {"iss": local}))
 
 
 def test_keys_are_kept_and_a_rolled_one_is_known_at_once() -> None:
@@ -223,9 +241,11 @@ def test_each_request_has_its_timeouts_and_brings_nothing_of_a_caller() -> None:
     client = httpx.Client(transport=httpx.MockTransport(serve), cookies={"left": "over"})
     with pytest.raises(IssuerUnavailable):
         Issuer(ISSUER, client).read(FakeIssuer().sign(CLAIMS))
-    (request,) = sent
-    assert request.extensions["timeout"] == {"connect": 2.0, "read": 3.0, "write": 3.0, "pool": 3.0}
-    assert not {"cookie", "authorization"} & set(request.headers)
+    assert sent
+    waits = {"connect": 2.0, "read": 3.0, "write": 3.0, "pool": 3.0}
+    for request in sent:
+        assert request.extensions["timeout"] == waits
+        assert not {"cookie", "authorization"} & set(request.headers)
 
 
 @pytest.mark.parametrize(

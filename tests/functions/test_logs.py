@@ -13,7 +13,8 @@ from urllib.parse import quote
 import httpx
 
 from tests import events
-from tests.world import ALICE, CONFIG, GMAIL, GOOGLE
+from tests.issuer import ISSUER, FakeIssuer
+from tests.world import ALICE, CONFIG, GMAIL, GOOGLE, URL
 from valet import wiring
 from valet.adapters.provider_http import HttpxProvider
 from valet.adapters.token_endpoint import HttpxTokenEndpoint
@@ -78,6 +79,7 @@ def life(bundle: Bundle) -> list[str]:
     assert SUBJECT in bundle.bearer(token, call).body
     bundle.bearer(token[:-1], call)
     bundle.bearer(JWT, call)
+    signatures = [token.rsplit(".", 1)[1] for token in by_oauth(bundle, call)]
     bundle.world.now.advance(hours=2)
     bundle.world.provider.answers.append(InvalidGrant("canary words of the provider"))
     told = bundle.mcp(key, call).json["result"]["content"][0]["text"]
@@ -94,7 +96,20 @@ def life(bundle: Bundle) -> list[str]:
     cookies = list(browser.cookies.values())
     links = [link, browser.ticket, in_tool, in_question, authorization_id]
     keys_and_tokens = [key, key[:-1], made["url"], token[:-1], asked["requestState"]]
-    return [*tokens, *contents, *codes, *cookies, *links, *keys_and_tokens, JWT]
+    keys_and_tokens += [JWT, *signatures]
+    return [*tokens, *contents, *codes, *cookies, *links, *keys_and_tokens]
+
+
+def by_oauth(bundle: Bundle, call: dict[str, Any]) -> list[str]:
+    """A good access token and one that is not for us, both used."""
+    issuer = FakeIssuer()
+    bundle.world.trusting(ISSUER, issuer.trusted())
+    until = int(bundle.world.now().timestamp()) + 60
+    about = {"iss": ISSUER, "sub": "alice", "scope": "mcp:full", "exp": until}
+    tokens = [issuer.sign(about | {"aud": aud}) for aud in (f"{URL}/mcp", "https://other.example")]
+    assert SUBJECT in bundle.bearer(tokens[0], call).body
+    assert bundle.bearer(tokens[1], call).status == 401
+    return tokens
 
 
 def test_no_secret_and_no_content_reaches_the_log(
@@ -153,3 +168,23 @@ def test_the_http_client_logs_no_url(log: io.StringIO) -> None:
     provider = load_connector("gmail").provider
     endpoint.refresh(provider, client, refresh_token=Secret("rt-9"))
     assert log.getvalue() == ""
+
+
+def test_the_log_says_why_an_access_token_was_refused(bundle: Bundle, log: io.StringIO) -> None:
+    """Its bearer is not told, so the operator has to be."""
+    issuer = FakeIssuer()
+    bundle.world.trusting(ISSUER, issuer.trusted())
+    about = {"iss": ISSUER, "sub": "alice", "scope": "mcp:full", "aud": f"{URL}/mcp"}
+    until = int(bundle.world.now().timestamp()) + 60
+    reasons = {
+        "not_of_the_issuer": "x",
+        "not_an_access_token": issuer.sign(about | {"exp": until, "nonce": "n"}),
+        "for_another_audience": issuer.sign(about | {"exp": until, "aud": "other"}),
+        "not_now": issuer.sign(about),
+        "no_user": issuer.sign(about | {"exp": until, "sub": ""}),
+    }
+    for token in reasons.values():
+        assert bundle.bearer(token, {}).status == 401
+    lines = [json.loads(line) for line in log.getvalue().splitlines() if line.startswith("{")]
+    told = [line["code"] for line in lines if line["message"] == "access token refused"]
+    assert told == list(reasons)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 ALGORITHMS: Final = ("RS256", "PS256", "ES256", "Ed25519")
 MAX_TOKEN: Final = 8 * 1024
 TIMEOUT: Final = httpx.Timeout(3.0, connect=2.0)
-_MAX_SECONDS: Final = 5.0  # for a whole answer
+_MAX_SECONDS: Final = 6.0  # for all that is asked at once: a caller waits for it
 _MAX_BODY: Final = 256 * 1024
 _MAX_AGE: Final = 3600.0  # how late a key that the issuer took back may be taken
 _AGAIN: Final = 60.0
@@ -37,7 +38,6 @@ _HEADERS = {
 }
 _SAFE = re.compile(r"https://[^/?#@\\\s]+(/[^\\\s]*)?")
 _LOOPBACK = re.compile(r"http://127\.0\.0\.1:\d+(/[^\\\s]*)?")
-_PURPOSES = (None, "sig")
 
 
 class Issuer:
@@ -65,20 +65,21 @@ class Issuer:
             compact = jws.extract_compact(token.encode(), registry=self._registry)
         except (JoseError, ValueError):
             return None
-        header = compact.headers()
-        if header.get("alg") not in ALGORITHMS:
-            return None  # before anything is asked of the issuer
+        header, claims = compact.headers(), _object(compact.payload)
+        # Before anything is asked of the issuer: tokens of others must not depend on it.
+        if header.get("alg") not in ALGORITHMS or claims.get("iss") != self._url:
+            return None
         key = self._key(header.get("kid"))
-        if key is None or not _fits(key, header):
+        if key is None:
             return None
         try:
+            # A key that names its algorithm or use is used for no other: joserfc holds it to that.
             if not jws.validate_compact(compact, key, registry=self._registry):
                 return None
-            claims = loads(compact.payload)
-        except (JoseError, BadJson, ValueError):
+        except (JoseError, ValueError):
             return None
         kind = header.get("typ")
-        return Signed(kind.lower() if kind else None, claims) if isinstance(claims, dict) else None
+        return Signed(kind.lower() if kind else None, claims)
 
     def _key(self, key_id: object) -> jwk.Key | None:
         if not isinstance(key_id, str):
@@ -97,12 +98,13 @@ class Issuer:
     def _ask(self, now: float) -> None:
         self._asked_at, self._failed = now, True
         try:
-            self._keys = dict(_usable(self._get(self._keys_url())))
-        except (httpx.HTTPError, BadJson, _BadAnswer):
+            deadline = now + _MAX_SECONDS
+            self._keys = dict(_usable(self._get(self._keys_url(deadline), deadline)))
+        except (httpx.HTTPError, _BadAnswer):
             return  # the keys that are there stay good for what they know
         self._read_at, self._failed = now, False
 
-    def _keys_url(self) -> str:
+    def _keys_url(self, deadline: float) -> str:
         parts = urlsplit(self._url)
         path = parts.path.rstrip("/")
         origin = f"{parts.scheme}://{parts.netloc}"
@@ -111,36 +113,29 @@ class Issuer:
             f"{origin}{path}/.well-known/openid-configuration",  # OIDC Discovery §4
         )
         for place in places:
-            try:
-                metadata = self._get(place)
-            except _NotThere:
-                continue
-            url = metadata.get("jwks_uri")
-            # RFC 8414 §3.3: metadata that names another issuer is another's.
-            if metadata.get("issuer") == self._url and isinstance(url, str) and self._is_safe(url):
-                return url
-            raise _BadAnswer
+            with suppress(_BadAnswer):  # not there, or a page for people: the other place may do
+                metadata = self._get(place, deadline)
+                url = metadata.get("jwks_uri")
+                # RFC 8414 §3.3: metadata that names another issuer is another's.
+                named = metadata.get("issuer") == self._url
+                if named and isinstance(url, str) and self._is_safe(url):
+                    return url
         raise _BadAnswer
 
     def _is_safe(self, url: str) -> bool:
         loopback = _LOOPBACK.fullmatch(url) and _LOOPBACK.fullmatch(self._url)
         return bool(loopback or _SAFE.fullmatch(url))
 
-    def _get(self, url: str) -> Mapping[str, Any]:
+    def _get(self, url: str, deadline: float) -> Mapping[str, Any]:
         request = httpx.Request(
             "GET", url, headers=_HEADERS, extensions={"timeout": TIMEOUT.as_dict()}
         )
-        deadline = self._elapsed() + _MAX_SECONDS
         response = self._client.send(request, stream=True, follow_redirects=False)
         try:
-            if response.status_code in (404, 405):
-                raise _NotThere
-            if response.status_code != 200:
-                raise _BadAnswer
-            found = loads(self._body(response, deadline))
+            found = _object(self._body(response, deadline)) if response.status_code == 200 else {}
         finally:
             response.close()
-        if not isinstance(found, dict):
+        if not found:
             raise _BadAnswer
         return found
 
@@ -153,12 +148,17 @@ class Issuer:
         return body
 
 
+def _object(body: bytes) -> Mapping[str, Any]:
+    """A JSON object; empty for anything else, which then lacks what it needs."""
+    try:
+        value = loads(body)
+    except BadJson:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 class _BadAnswer(Exception):
     """The issuer answered with something that cannot be used."""
-
-
-class _NotThere(_BadAnswer):
-    """This place has no metadata."""
 
 
 def _usable(key_set: Mapping[str, Any]) -> Iterator[tuple[str, jwk.Key]]:
@@ -170,10 +170,5 @@ def _usable(key_set: Mapping[str, Any]) -> Iterator[tuple[str, jwk.Key]]:
                 key = jwk.import_key(each)
             except (JoseError, ValueError):
                 continue
-            if key.kid and each.get("use") in _PURPOSES:
+            if key.kid:
                 yield key.kid, key
-
-
-def _fits(key: jwk.Key, header: Mapping[str, Any]) -> bool:
-    """A key that names its algorithm is used for no other (RFC 7517 §4.4)."""
-    return key.alg in (None, header["alg"])

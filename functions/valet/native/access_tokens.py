@@ -1,7 +1,7 @@
 """OAuth access tokens of the issuer that this deployment trusts at `/mcp` (RFC 9068).
 
-The signature is the adapter's matter; here is what a signed token has to say before it is a
-caller's: whose it is, that it was made for us, that its time is now, and what it permits.
+Whether the issuer signed one is the adapter's matter; here is what it has to say to open anything:
+that it was made for us, that its time is now, whose it is, and what it permits.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Signed:
 
 class SignedTokens(Protocol):
     def read(self, token: str) -> Signed | None:
-        """The content of a token that the issuer signed, else None.
+        """The content of a token that names the issuer (`iss`) and is signed by it, else None.
 
         Raises:
             IssuerUnavailable: the keys that would tell cannot be had.
@@ -51,6 +51,13 @@ class IssuerUnavailable(Busy):
 
     def __init__(self) -> None:
         super().__init__("the authorization server cannot be reached right now: try again shortly")
+
+
+class NotAccepted(Forbidden):
+    """The token opens nothing. Its code says why, to the operator; its bearer is not told."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__("this access token opens nothing here", code=code)
 
 
 class InsufficientScope(Forbidden):
@@ -83,39 +90,40 @@ class Permit:
 @dataclass(frozen=True, slots=True)
 class AccessTokens:
     signed: SignedTokens
-    issuer: str
     audience: Callable[[], str]
     scopes: Scopes
     user_claim: str
     now: Clock = utc_now
 
-    def read(self, token: str) -> Permit | None:
-        """What a good token permits; None for every other, whatever is wrong with it.
+    def read(self, token: str) -> Permit:
+        """What a good token permits.
 
         Raises:
+            NotAccepted: it is no good; all that are not look alike to their bearer.
             InsufficientScope: neither of the two scopes was granted.
             IssuerUnavailable: it cannot be told.
         """
         signed = self.signed.read(token)
-        if signed is None or signed.type not in _TYPES or not self._is_for_us(signed.claims):
-            return None
+        if signed is None:
+            raise NotAccepted("not_of_the_issuer")
+        self._check(signed)
         try:
             user = claimed_user(signed.claims, self.user_claim)
         except ValetError:
-            return None
+            raise NotAccepted("no_user") from None
         access = self.scopes.access(_granted(signed.claims))
         if access is None:
             raise InsufficientScope("this access token has none of the scopes that open /mcp")
         return Permit(user_key(user), access)
 
-    def _is_for_us(self, claims: Mapping[str, Any]) -> bool:
-        audience = claims.get("aud")
-        return (
-            claims.get("iss") == self.issuer
-            and self.audience() in (audience if isinstance(audience, list) else [audience])
-            and not any(name in claims for name in _OF_OTHERS)
-            and self._is_now(claims.get("nbf", 0), claims.get("exp"))
-        )
+    def _check(self, signed: Signed) -> None:
+        if signed.type not in _TYPES or any(name in signed.claims for name in _OF_OTHERS):
+            raise NotAccepted("not_an_access_token")
+        audience = signed.claims.get("aud")
+        if self.audience() not in (audience if isinstance(audience, list) else [audience]):
+            raise NotAccepted("for_another_audience")
+        if not self._is_now(signed.claims.get("nbf", 0), signed.claims.get("exp")):
+            raise NotAccepted("not_now")
 
     def _is_now(self, begins: object, ends: object) -> bool:
         now = epoch(self.now())
@@ -123,7 +131,7 @@ class AccessTokens:
 
 
 def _is_time(value: object) -> TypeIs[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float)
 
 
 def _granted(claims: Mapping[str, Any]) -> frozenset[str]:

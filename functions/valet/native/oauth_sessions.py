@@ -29,17 +29,16 @@ class OAuthSessions:
     config: str
     _known: OrderedDict[UserKey, McpInstance] = field(default_factory=OrderedDict, init=False)
 
-    def open(self, token: str) -> Session | None:
-        """The session of a good access token; None for every other, whatever is wrong with it.
+    def open(self, token: str) -> Session:
+        """The session of a good access token.
 
         Raises:
+            NotAccepted: it is no good.
             InsufficientScope: the token permits nothing here.
             IssuerUnavailable: whether it is good cannot be told.
             Misconfigured: the config that OAuth clients get does not exist.
         """
         permit = self.access_tokens.read(token)
-        if permit is None:
-            return None
         known = self._known.get(permit.user)
         session = self.sessions.for_instance(known, permit.access, "oauth") if known else None
         if session is None:  # not seen yet, or deleted since
