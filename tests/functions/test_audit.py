@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -163,3 +164,23 @@ def test_over_http_a_refusal_says_when_to_come_back(bundle: Bundle) -> None:
     answer = bundle.call("ensure_instance", "POST /instances", caller=events.jwt(), body=body)
     assert (answer.status, answer.code) == (429, "too_many_links")
     assert answer.headers["retry-after"] == "560"
+
+
+@pytest.mark.parametrize("action", ["decline", "cancel"])
+def test_a_call_that_its_user_did_not_let_go_on_is_recorded_and_not_counted(
+    action: str, bundle: Bundle, log: io.StringIO
+) -> None:
+    key = bundle.ensure()["url"].rsplit("/", 1)[1]
+    params: dict[str, Any] = {"name": FETCH, "arguments": {}}
+    asked = bundle.mcp_modern(key, "tools/call", **params).json["result"]
+    params |= {
+        "requestState": asked["requestState"],
+        "inputResponses": {"connect": {"action": action}},
+    }
+    counted = copy.deepcopy(bundle.world.table.items)
+    assert bundle.mcp_modern(key, "tools/call", **params).json["result"]["isError"] is True
+    assert bundle.world.table.items == counted
+    first, left = records(log)
+    assert (first["outcome"], left["outcome"]) == ("not_connected", f"connect_{action}")
+    assert left["arguments_sha256"] == first["arguments_sha256"]
+    assert set(left) == (LINE | set(RECORD) | {"ToolLatency", "_aws"}) - {"provider_status"}

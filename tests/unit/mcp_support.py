@@ -61,6 +61,7 @@ class MemoryToolbox:
     list_raises: Exception | None = None
     gives: ToolResult | None = None
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    left: list[tuple[str, str]] = field(default_factory=list)  # calls not run, and why
     listed: Sequence[ToolView] = (ECHO, SEND)
     revision: str = "config/1"
     connected: bool = False
@@ -81,6 +82,11 @@ class MemoryToolbox:
         if name == "send":
             return ToolResult("sent") if self.connected else NOT_CONNECTED
         raise UnknownTool(f"unknown tool {name!r}")
+
+    def not_run(self, name: str, arguments: Mapping[str, Any], why: ToolResult) -> ToolResult:
+        assert isinstance(arguments, dict)
+        self.left.append((name, why.code))
+        return why
 
 
 def _echo(arguments: Mapping[str, Any]) -> ToolResult:

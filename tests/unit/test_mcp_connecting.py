@@ -107,6 +107,7 @@ def test_who_did_not_accept_runs_nothing_and_the_answer_says_how_to_go_on(
     assert "call it again" in said
     assert CONNECT_URL not in said
     assert len(world.toolbox.calls) == 1  # the one that led to the question
+    assert world.toolbox.left == [("send", f"connect_{action}")]
 
 
 def test_a_call_after_a_refusal_is_asked_anew() -> None:

@@ -45,7 +45,7 @@ class Connecting:
     def call(self, call: Call) -> ToolResult | InputRequired:
         action = _action(call)
         if action in _LEFT:
-            return _left(call, action)
+            return self.tools.not_run(call.name, call.arguments, _left(call, action))
         result = self.tools.call_tool(call.name, call.arguments)
         can_be_asked = declares(call.capabilities, "elicitation", "url")
         if result.connect_url is None or action == "accept" or not can_be_asked:

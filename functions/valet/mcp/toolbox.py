@@ -34,6 +34,14 @@ class Tools(Protocol):
         """
         ...
 
+    def not_run(self, name: str, arguments: Mapping[str, Any], why: ToolResult) -> ToolResult:
+        """Take note of a call that its user did not let go on; the result is `why`.
+
+        Raises:
+            UnknownTool: the instance does not expose `name` to this caller.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

@@ -52,6 +52,9 @@ class _Offer:
     account: Account
 
 
+type _Run = Callable[[InstanceToolbox, ConnectionTools, Tool], ToolResult]
+
+
 @dataclass(frozen=True, slots=True)
 class InstanceToolbox:
     session: Session
@@ -76,13 +79,20 @@ class InstanceToolbox:
         ]
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+        return self._recorded(name, arguments, lambda box, *tool: box._run(*tool, arguments))
+
+    def not_run(self, name: str, arguments: Mapping[str, Any], why: ToolResult) -> ToolResult:
+        """Record a call that its user did not let go on; there is nothing to limit in it."""
+        return self._recorded(name, arguments, lambda *_: why)
+
+    def _recorded(self, name: str, arguments: Mapping[str, Any], run: _Run) -> ToolResult:
         started = self.elapsed()
         provider = WatchedProvider(self.http)
         connection, outcome = None, "internal_error"
         try:
             mapping, tool = self._exposed(name)
             connection = mapping.connection
-            result = replace(self, http=provider)._run(mapping, tool, arguments)
+            result = run(replace(self, http=provider), mapping, tool)
             outcome = result.code
         except UnknownTool as error:
             outcome = error.code
