@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from valet import cloudformation
+from valet.bodies import Body, describe
 from valet.cloudformation import Provisioned, ResourceRequest
 from valet.connectors.search import ToolQuery, find_tools
 from valet.errors import BadRequest, UnknownName
 from valet.http import (
-    Body,
     Request,
     Response,
     Route,
-    describe,
     http_handler,
     json_response,
     logger,

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, Strict
 
+from valet.bodies import Body
 from valet.errors import ValetError
 from valet.http import (
     FOR_ONE_USER,
-    Body,
     Request,
     Response,
     Route,
     http_handler,
     json_response,
     logger,
-    parse_value,
     problem_body,
 )
 from valet.models import Access, McpInstance, SessionToken, UserKey, user_key
@@ -181,7 +180,7 @@ def invoked(event: object, _: LambdaContext) -> dict[str, Any]:
     Answers what POST /instances does, or the same problem object, told apart by its `code`.
     """
     try:
-        call = parse_value(DirectCall, event)
+        call = DirectCall.read(event)
         user = user_key(checked_user(call.user))
         answer = ensured(call.config, user)
     except ValetError as error:

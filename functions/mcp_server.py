@@ -1,4 +1,7 @@
-"""/mcp/{key} and /mcp: serve MCP for one user's instance, to who has its URL or a token for it."""
+"""/mcp/{key} and /mcp: serve MCP for one user's instance, to who has its URL or a token for it.
+
+Services run single tools of a user on the same path, without MCP.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,7 @@ from valet.wiring import (
     sessions,
     tickets,
     tokens,
+    tool_runs,
 )
 
 if TYPE_CHECKING:
@@ -61,11 +65,19 @@ _INSTRUCTIONS = (
 )
 
 
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """API Gateway's payload format 2.0 in and out."""
+    if event.get("routeKey") in IAM_ROUTES:
+        from valet import run_tool  # noqa: PLC0415  # its imports are not for MCP to wait for
+
+        return run_tool.handler(tool_runs(), _toolbox)(event, context)
+    return _mcp(event, context)
+
+
 @logger.inject_lambda_context(
     correlation_id_path=correlation_paths.API_GATEWAY_HTTP, clear_state=True
 )
-def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
-    """API Gateway's payload format 2.0 in and out."""
+def _mcp(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     response = respond(event)
     method = event.get("requestContext", {}).get("http", {}).get("method")
     logger.info("answered", method=method, status=response.status)
@@ -78,7 +90,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
 
 def respond(event: dict[str, Any]) -> HttpResponse:
     route = event.get("routeKey", "")
-    if route not in ROUTES or event["requestContext"].get("authorizer"):
+    if route not in OPEN_ROUTES or event["requestContext"].get("authorizer"):
         return not_found()
     try:
         return _metadata() if route in _ABOUT else _serve(_DOORS[route], event)
@@ -97,10 +109,7 @@ def _serve(door: Door, event: dict[str, Any]) -> HttpResponse:
     opened = door(event, request)
     if isinstance(opened, HttpResponse):
         return opened
-    toolbox = InstanceToolbox(
-        opened, tokens(), tickets(), ledger(), limits(), provider_http(), audit()
-    )
-    return _server().handle(request, Connecting(toolbox), handles().of(opened.caller))
+    return _server().handle(request, Connecting(_toolbox(opened)), handles().of(opened.caller))
 
 
 def _by_url(event: dict[str, Any], request: HttpRequest) -> Opened:
@@ -133,7 +142,14 @@ def _metadata() -> HttpResponse:
 _DOORS: dict[str, Door] = {"ANY /mcp/{key}": _by_url, "ANY /mcp": _by_bearer}
 # A client asks below the path of what it wants to reach, and then at the root (RFC 9728 §3.1).
 _ABOUT = frozenset({f"GET {METADATA_PATH}/mcp", f"GET {METADATA_PATH}"})
-ROUTES = _ABOUT | frozenset(_DOORS)
+OPEN_ROUTES = _ABOUT | frozenset(_DOORS)
+IAM_ROUTES = frozenset({"POST /users/{user}/tools/{tool}"})
+
+
+def _toolbox(session: Session) -> InstanceToolbox:
+    return InstanceToolbox(
+        session, tokens(), tickets(), ledger(), limits(), provider_http(), audit()
+    )
 
 
 def _request(event: dict[str, Any]) -> HttpRequest:

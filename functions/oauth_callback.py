@@ -6,11 +6,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from valet.bodies import Body
 from valet.connectors.catalog import title
 from valet.errors import Forbidden, ValetError
 from valet.http import (
     FOR_ONE_USER,
-    Body,
     Request,
     Response,
     Route,

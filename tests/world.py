@@ -45,6 +45,7 @@ from valet.native.erase import Erase
 from valet.native.exchange import Exchange
 from valet.native.grants import Grants
 from valet.native.handles import Handles
+from valet.native.instance_records import InstanceRecords
 from valet.native.instances import Instances
 from valet.native.key_ring import KeyRing, Signers
 from valet.native.ledger import Ledger
@@ -55,6 +56,7 @@ from valet.native.session_tokens import SessionTokens, TokenReader
 from valet.native.sessions import Session, Sessions
 from valet.native.tickets import Tickets
 from valet.native.tokens import Tokens
+from valet.native.tool_runs import ToolRuns
 from valet.native.toolbox import InstanceToolbox
 from valet.native.url_keys import UrlKeys
 from valet.native.verification import Verification
@@ -146,6 +148,9 @@ class World:
             self.clients,
             self.provider,
             self.events,
+        )
+        self.tool_runs = ToolRuns(
+            InstanceRecords(self.table, self.configs, self.now), self.sessions
         )
         self.ledger = Ledger(self.table, self.now)
         self.limits = CallLimits(self.table, self.now, start=lambda _: 0)

@@ -12,13 +12,12 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self
 from urllib.parse import parse_qs
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from valet.errors import (
     BadRequest,
@@ -41,10 +40,11 @@ logger = Logger()
 type Caller = Literal["jwt", "iam", "none"]
 
 
-class Body(BaseModel):
-    """What a route accepts: no unknown fields, no guessing at types."""
+class Readable(Protocol):
+    """What a body is read as: `valet.bodies.Body`."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, str_max_length=2000)
+    @classmethod
+    def read(cls, value: object) -> Self: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Request:
     event: Mapping[str, Any] = field(repr=False)
     user: UserId | None
     caller: Caller = "none"
+    max_body: int = MAX_BODY
 
     @property
     def user_key(self) -> UserKey:
@@ -106,8 +107,8 @@ class Request:
     @property
     def body(self) -> bytes:
         text = self.event.get("body") or ""
-        if len(text) > MAX_BODY * 4 // 3 + 4:
-            raise _too_large()
+        if len(text) > self.max_body * 4 // 3 + 4:
+            raise self._too_large()
         try:
             body = (
                 b64decode(text, validate=True)
@@ -116,21 +117,27 @@ class Request:
             )
         except ValueError:  # not base64, or half a surrogate pair
             raise BadRequest("the body is not the text that it claims", code="bad_json") from None
-        if len(body) > MAX_BODY:
-            raise _too_large()
+        if len(body) > self.max_body:
+            raise self._too_large()
         return body
 
-    def parse[T: BaseModel](self, model: type[T]) -> T:
-        """The JSON body as `model`; an empty body is an empty object.
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"the body is larger than {self.max_body // 1024} KB")
+
+    def json(self) -> Any:
+        """The JSON body; an empty body is an empty object. Raises BadRequest: it is not JSON."""
+        try:
+            return loads(self.body or b"{}")
+        except BadJson as error:
+            raise BadRequest(str(error), code="bad_json") from None
+
+    def parse[T: Readable](self, model: type[T]) -> T:
+        """The JSON body as `model`.
 
         Raises:
             BadRequest: not JSON, or not what the route accepts; names the fields, never values.
         """
-        try:
-            value = loads(self.body or b"{}")
-        except BadJson as error:
-            raise BadRequest(str(error), code="bad_json") from None
-        return parse_value(model, value)
+        return model.read(self.json())
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +168,7 @@ class Response:
 class Route:
     caller: Caller
     answer: Callable[[Request], Response]
+    max_body: int = MAX_BODY  # bytes
 
 
 # A route about one user's things has two doors: the user's own, and that of a service for them.
@@ -172,14 +180,6 @@ type Refuse = Callable[[Request, ValetError], Response]
 
 def json_response(value: object, status: int = HTTPStatus.OK) -> Response:
     return Response(status, json.dumps(value, ensure_ascii=False, separators=(",", ":")))
-
-
-def parse_value[T: BaseModel](model: type[T], value: object) -> T:
-    """Raises BadRequest, naming the fields that are wrong, never their values."""
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        raise BadRequest(describe(error), code="invalid_request") from None
 
 
 def problem_body(error: ValetError) -> dict[str, Any]:
@@ -216,7 +216,8 @@ def http_handler(routes: Mapping[str, Route], refuse: Refuse = problem) -> Handl
             route = routes.get(route_key)
             if route is None:
                 raise NotFound("no such route")
-            request = Request(event, _identify(event, route.caller), route.caller)
+            user = _identify(event, route.caller)
+            request = Request(event, user, route.caller, route.max_body)
             response = route.answer(request)
         except ValetError as error:
             response = refuse(request, error)
@@ -250,16 +251,3 @@ def _identify(event: Mapping[str, Any], caller: Caller) -> UserId | None:
         return claimed_user(authorizer["jwt"]["claims"], settings().user_claim)
     named = (event.get("pathParameters") or {}).get("user")
     return checked_user(named) if caller == "iam" and named is not None else None
-
-
-def describe(error: ValidationError) -> str:
-    """What is wrong with a body, field by field; never with the values, which may be secrets."""
-    wrong = [
-        f"{'.'.join(str(part) for part in issue['loc']) or 'body'}: {issue['msg']}"
-        for issue in error.errors(include_url=False, include_input=False, include_context=False)[:5]
-    ]
-    return "; ".join(wrong)[:1000]
-
-
-def _too_large() -> TooLarge:
-    return TooLarge(f"the body is larger than {MAX_BODY // 1024} KB")

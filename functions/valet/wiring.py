@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from valet.native.sessions import Sessions
     from valet.native.tickets import Tickets
     from valet.native.tokens import Tokens
+    from valet.native.tool_runs import ToolRuns
     from valet.native.url_keys import UrlKeys
     from valet.native.verification import Verification
 
@@ -178,6 +179,14 @@ def session_tokens() -> SessionTokens:
     from valet.native.session_tokens import SessionTokens
 
     return SessionTokens(table(), instances(), signers())
+
+
+@cache
+def tool_runs() -> ToolRuns:
+    from valet.native.instance_records import InstanceRecords
+    from valet.native.tool_runs import ToolRuns
+
+    return ToolRuns(InstanceRecords(table(), configs()), sessions())
 
 
 @cache

@@ -104,7 +104,7 @@ def _send(api: Api, route: str, user: User, mine: dict[str, str], how: dict[str,
     identity = mine["instance"] if "instances" in path else "unknown-authorization"
     name = "MY_CALENDAR" if "connections" in path else mine["config"]
     filled = {"user": user.id, "id": identity, "name": name, "token_id": mine["token"]}
-    path = path.format_map(filled | {"revision": "1"})
+    path = path.format_map(filled | {"revision": "1", "tool": "gmail_fetch_mails"})
     body: object = {"config": CONFIG} if path.endswith("/instances") else {}
     if method == "PUT":
         body = {"connections": [{"connection": GMAIL}]}

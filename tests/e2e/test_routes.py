@@ -272,6 +272,14 @@ def takes_the_callback(scene: Scene) -> None:
     )
 
 
+def runs_a_tool(scene: Scene) -> None:
+    connect(scene.user)
+    body = {"arguments": {"max_results": 2}}
+    answer = scene.service("POST", "/tools/gmail_fetch_mails", body).json()
+    assert (answer["code"], answer["is_error"], answer["config"]) == ("ok", False, CONFIG)
+    assert len(answer["result"]["messages"]) == 2
+
+
 def serves_mcp(scene: Scene) -> None:
     answer = wire.post(scene.api, scene.user.ensure()["url"], "tools/list")
     names = [tool["name"] for tool in answer.json()["result"]["tools"]]
@@ -322,6 +330,7 @@ _CASES: dict[str, Callable[[Scene], None]] = {
     "POST /configs/{name}/revisions/{revision}/restore": restores_a_revision,
     "GET /tools": lists_tools,
     "DELETE /users/{user}": erases_a_user,
+    "POST /users/{user}/tools/{tool}": runs_a_tool,
     "GET /connect/{ticket}": shows_the_connect_page,
     "POST /connect/{ticket}/{connection}": starts_a_consent,
     "GET /oauth/callback/{connection}": takes_the_callback,

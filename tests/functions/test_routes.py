@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import mcp_server
 from tests import events
 from tests.functions.support import Bundle
 from tests.infra.template_support import FUNCTIONS
@@ -54,6 +55,11 @@ def returned(bundle: Bundle) -> dict[str, Any]:
     }
 
 
+def a_tool(bundle: Bundle) -> dict[str, Any]:
+    bundle.ensure()
+    return {"path": {"tool": "gmail_fetch_mails"}}
+
+
 def nothing(_: Bundle) -> dict[str, Any]:
     return {}
 
@@ -89,6 +95,7 @@ CASES: dict[str, Case] = {
     "POST /connect/{ticket}/{connection}": started,
     "GET /oauth/callback/{connection}": returned,
     "DELETE /users/{user}": nothing,
+    "POST /users/{user}/tools/{tool}": a_tool,
 } | {
     route.replace("{}", prefix): case
     for route, case in FOR_ALICE.items()
@@ -110,13 +117,9 @@ def all_routes() -> dict[str, tuple[str, str]]:
     return {
         route: (function, about.caller)
         for function in FUNCTIONS
-        for route, about in _table(function).items()
-    }
-
-
-def _table(function: str) -> dict[str, Any]:
-    routes = importlib.import_module(function).ROUTES
-    return routes if isinstance(routes, dict) else {}
+        if function != "mcp_server"
+        for route, about in importlib.import_module(function).ROUTES.items()
+    } | dict.fromkeys(mcp_server.IAM_ROUTES, ("mcp_server", "iam"))
 
 
 def event_for(bundle: Bundle, route: str) -> dict[str, Any]:

@@ -9,15 +9,14 @@ import pytest
 from pydantic import Field
 
 from tests import events
+from valet.bodies import Body
 from valet.errors import BadRequest, Busy, UnknownName, ValetError
 from valet.http import (
-    Body,
     Request,
     Response,
     Route,
     http_handler,
     json_response,
-    parse_value,
     problem_body,
 )
 
@@ -87,13 +86,13 @@ class Sample(Body):
 )
 def test_a_body_is_not_guessed_at(value: object) -> None:
     with pytest.raises(BadRequest) as raised:
-        parse_value(Sample, value)
+        Sample.read(value)
     assert raised.value.code == "invalid_request"
 
 
 def test_what_is_wrong_is_told_by_field_and_never_by_value() -> None:
     with pytest.raises(BadRequest) as raised:
-        parse_value(Sample, {"number": "canary-1", "words": ["ok", 7], "other": "canary-2"})
+        Sample.read({"number": "canary-1", "words": ["ok", 7], "other": "canary-2"})
     text = str(raised.value)
     assert text.startswith("number: ")
     assert "words.1: " in text
@@ -103,7 +102,7 @@ def test_what_is_wrong_is_told_by_field_and_never_by_value() -> None:
 
 def test_what_is_wrong_is_told_briefly() -> None:
     with pytest.raises(BadRequest) as raised:
-        parse_value(Sample, {f"{n}{'x' * 3000}": 1 for n in range(50)})
+        Sample.read({f"{n}{'x' * 3000}": 1 for n in range(50)})
     assert len(str(raised.value)) <= 1000
 
 

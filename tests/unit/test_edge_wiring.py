@@ -81,6 +81,7 @@ def test_importing_a_function_reaches_for_nothing(function: str) -> None:
 def test_the_mcp_server_stays_light() -> None:
     heavy = {"pydantic", "aws_lambda_powertools.event_handler", "valet.http", "valet.pages"}
     assert not imported("import mcp_server") & heavy
+    assert not imported("import mcp_server, valet.run_tool") & {"pydantic", "valet.bodies"}
 
 
 def test_who_comes_by_url_or_session_token_pays_for_no_jwt_library() -> None:

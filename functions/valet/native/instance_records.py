@@ -50,12 +50,9 @@ class InstanceRecords:
         """
         config = self.configs.find(config_name)
         for _ in range(_RACES):
-            owned = self.table.get(keys.owned_instance(user, config.name))
+            owned = self.owned(user, config.name)
             if owned:
-                stored = self.table.get(keys.instance(InstanceId(owned["id"])))
-                if stored:
-                    return _from_item(stored)
-                continue  # deleted between the two reads
+                return owned
             instance = McpInstance(
                 id=new_instance_id(secrets.token_bytes),
                 config=config.name,
@@ -79,6 +76,12 @@ class InstanceRecords:
         pointers = self.table.query(keys.owned_partition(user))
         found = self.table.get_many([keys.instance(InstanceId(p["id"])) for p in pointers])
         return sorted((_from_item(item) for item in found.values()), key=lambda i: i.config)
+
+    def owned(self, user: UserKey, config_name: str) -> McpInstance | None:
+        """The user's instance of a config, if there is one."""
+        pointer = self.table.get(keys.owned_instance(user, config_name))
+        item = self.table.get(keys.instance(InstanceId(pointer["id"]))) if pointer else None
+        return _from_item(item) if item else None
 
     def get(self, instance_id: str, user: UserKey) -> McpInstance:
         """Raises NotFound; somebody else's instance is not found either."""

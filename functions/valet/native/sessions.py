@@ -118,6 +118,11 @@ class Sessions:
             owned, token.access, "token", lambda found: token.lives(found.get(item), now), item
         )
 
+    def config(self, name: str) -> McpConfig | None:
+        """The config as sessions see it."""
+        catalogue = self._catalogue(name)
+        return catalogue.config if catalogue else None
+
     def for_instance(self, instance: McpInstance, access: Access, via: Via) -> Session | None:
         """The session of an instance that is known to be the caller's; None once it is deleted."""
         owned = _Owned(instance.id, instance.user, instance.config)
