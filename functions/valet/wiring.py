@@ -349,6 +349,8 @@ def _aws(service: Any) -> Any:
         read_timeout=3,
         retries={"mode": "standard", "max_attempts": 3},
         tcp_keepalive=True,
+        # The one that botocore puts together for each request takes a quarter of its time.
+        user_agent="mcp-valet",
     )
     return _session().create_client(service, config=config)
 

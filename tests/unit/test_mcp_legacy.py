@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -95,6 +96,14 @@ def test_a_tool_is_described_in_full_and_nothing_is_paged() -> None:
 def test_two_lists_are_the_same_to_the_byte() -> None:
     world = World()
     assert world.legacy("tools/list").http == world.legacy("tools/list").http
+
+
+def test_a_list_is_never_another_one_that_was_written_before() -> None:
+    world, first = World(), World().toolbox.listed[0]
+    renamed = replace(first, title="Echoes")
+    for listed, titles in (([first], ["Echo"]), ([renamed], ["Echoes"]), ([first], ["Echo"])):
+        world.toolbox.listed = listed
+        assert [tool["title"] for tool in world.legacy("tools/list").result["tools"]] == titles
 
 
 @pytest.mark.parametrize("version", LEGACY)

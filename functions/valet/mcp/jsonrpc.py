@@ -97,8 +97,23 @@ def id_of(value: Any) -> Id | None:
     return found if isinstance(found, (str, int)) and not isinstance(found, bool) else None
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A value that is JSON already, since it is written once and sent often."""
+
+    text: str
+
+    @classmethod
+    def of(cls, value: Any) -> Written:
+        return cls(_written(value))
+
+
 def result(request_id: Id, outcome: Mapping[str, Any]) -> str:
-    return _written({"jsonrpc": "2.0", "id": request_id, "result": outcome})
+    members = (
+        f"{_written(name)}:{value.text if isinstance(value, Written) else _written(value)}"
+        for name, value in outcome.items()
+    )
+    return f'{{"jsonrpc":"2.0","id":{_written(request_id)},"result":{{{",".join(members)}}}}}'
 
 
 def error(request_id: Id | None, problem: ProtocolError) -> str:
@@ -113,10 +128,8 @@ def error(request_id: Id | None, problem: ProtocolError) -> str:
     return _written({"jsonrpc": "2.0", "id": request_id, "error": body})
 
 
-def _written(value: Mapping[str, Any]) -> str:
-    text = json.dumps(
-        value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
-    )
+def _written(value: Any) -> str:
+    text = _ENCODER.encode(value)
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -129,6 +142,11 @@ def _plain(value: object) -> dict[Any, Any]:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
+)
 
 
 def _invalid(detail: str) -> ProtocolError:

@@ -50,9 +50,12 @@ class ToolResult:
     attachments: tuple[Media | Document, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ToolView:
-    """A tool as a client sees it; `tools/list` is these, in a fixed order."""
+    """A tool as a client sees it; `tools/list` is these, in a fixed order.
+
+    Made once for each tool and told apart by identity, so that it can be a key.
+    """
 
     name: str
     title: str
