@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from valet.errors import BadRequest, UnknownName
+from valet.errors import BadRequest, TooMany, UnknownName
 from valet.http import Handler, Request, Response, Route, http_handler, json_response
 from valet.mcp.transport import MAX_BODY
 from valet.tools.results import ToolResult, UnknownTool
@@ -37,6 +37,9 @@ def handler(runs: ToolRuns, toolbox_of: Callable[[Session], InstanceToolbox]) ->
             result = toolbox.call_tool(name, arguments)
         except UnknownTool:
             raise UnknownName("tool", name, [tool.name for tool in toolbox.list_tools()]) from None
+        if result.retry_after is not None:
+            # What HTTP clients wait for by themselves: our limit's pause, or the provider's.
+            raise TooMany(result.text, code=result.code, retry_after=result.retry_after)
         return json_response(outcome(name, session, result))
 
     return http_handler({"POST /users/{user}/tools/{tool}": Route("iam", run, MAX_BODY)})
@@ -68,7 +71,6 @@ def outcome(tool: str, session: Session, result: ToolResult) -> dict[str, Any]:
         "result": None if result.is_error else result.structured,
         "message": result.text if result.is_error or result.structured is None else None,
         "connect_url": result.connect_url,
-        "retry_after": result.retry_after,
     }
 
 
