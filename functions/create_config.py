@@ -24,7 +24,7 @@ from valet.http import (
 from valet.models import ConnectionTools
 from valet.native.exposure import all_exposed
 from valet.views import catalogue_view, config_view, impact_view
-from valet.wiring import configs, endpoint
+from valet.wiring import backend, endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,6 +55,8 @@ class RestoreRevision(Body):
 
 class _Properties(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+    backend: str = Field("", alias="Backend")  # unread: it has CloudFormation see its change
 
 
 class EndpointProperties(_Properties):
@@ -87,39 +89,45 @@ def mappings(asked: Sequence[Line | MappingProperties]) -> list[ConnectionTools]
 
 def put_config(request: Request) -> Response:
     body = request.parse(PutConfig)
-    config = configs().put(
-        request.path("name"),
-        body.description,
-        mappings(body.connections),
-        owner="",
-        replaces=True,
+    config = (
+        backend()
+        .configs()
+        .put(
+            request.path("name"),
+            body.description,
+            mappings(body.connections),
+            owner="",
+            replaces=True,
+        )
     )
     return changed(config)
 
 
 def get_config(request: Request) -> Response:
-    config = configs().get(request.path("name"))
-    return json_response(config_view(config, configs().connections()))
+    config = backend().configs().get(request.path("name"))
+    return json_response(shown(config))
 
 
 def list_configs(_: Request) -> Response:
-    connections = configs().connections()
-    return json_response({"configs": [config_view(c, connections) for c in configs().all()]})
+    connections, catalogue = backend().configs().connections(), backend().catalogue()
+    views = [config_view(c, connections, catalogue) for c in backend().configs().all()]
+    return json_response({"configs": views})
 
 
 def delete_config(request: Request) -> Response:
-    config = configs().get(request.path("name"))
-    impact = configs().impact_of_deleting(config)
-    configs().delete(config.name, owner="")
+    config = backend().configs().get(request.path("name"))
+    impact = backend().configs().impact_of_deleting(config)
+    backend().configs().delete(config.name, owner="")
     return json_response({"name": config.name} | impact_view(told(config, impact)))
 
 
 def list_revisions(request: Request) -> Response:
     name = request.path("name")
-    newest_first = configs().history(name)[::-1]
-    current, connections = configs().current(name), configs().connections()
+    newest_first = backend().configs().history(name)[::-1]
+    current, connections = backend().configs().current(name), backend().configs().connections()
+    catalogue = backend().catalogue()
     views = [
-        config_view(config, connections) | {"current": config == current}
+        config_view(config, connections, catalogue) | {"current": config == current}
         for config in newest_first[:MOST_REVISIONS]
     ]
     return json_response({"revisions": views})
@@ -132,13 +140,17 @@ def restore_revision(request: Request) -> Response:
             "a revision is a number, such as 3: GET /configs/{name}/revisions lists them",
             code="bad_revision",
         )
-    config = configs().restore(request.path("name"), int(request.path("revision")))
+    config = backend().configs().restore(request.path("name"), int(request.path("revision")))
     return changed(config)
 
 
+def shown(config: McpConfig) -> dict[str, Any]:
+    return config_view(config, backend().configs().connections(), backend().catalogue())
+
+
 def changed(config: McpConfig) -> Response:
-    impact = told(config, configs().impact(config))
-    return json_response(config_view(config, configs().connections()) | impact_view(impact))
+    impact = told(config, backend().configs().impact(config))
+    return json_response(shown(config) | impact_view(impact))
 
 
 def told(config: McpConfig, impact: Impact) -> Impact:
@@ -162,7 +174,8 @@ def list_tools(request: Request) -> Response:
         read_only=yes_or_no(asked, "read_only"),
     )
     schemas = yes_or_no(asked, "schemas") is not False
-    return json_response({"tools": [catalogue_view(t, schemas=schemas) for t in find_tools(query)]})
+    found = find_tools(query, backend().catalogue())
+    return json_response({"tools": [catalogue_view(tool, schemas=schemas) for tool in found]})
 
 
 def yes_or_no(asked: Mapping[str, str], name: str) -> bool | None:
@@ -192,33 +205,41 @@ def provision_endpoint(request: ResourceRequest) -> Provisioned:
 
 def provision_connection(request: ResourceRequest) -> Provisioned:
     if request.deletes:
-        configs().delete_connection(request.physical_id, owner=request.owner)
+        backend().configs().delete_connection(request.physical_id, owner=request.owner)
         return Provisioned(request.physical_id)
     wanted = ConnectionProperties.model_validate(request.properties)
-    connection = configs().put_connection(
-        wanted.name, wanted.connector, wanted.oauth_client, owner=request.owner, replaces=False
+    connection = (
+        backend()
+        .configs()
+        .put_connection(
+            wanted.name, wanted.connector, wanted.oauth_client, owner=request.owner, replaces=False
+        )
     )
     return Provisioned(connection.name, {"Connector": connection.connector})
 
 
 def provision_config(request: ResourceRequest) -> Provisioned:
     if request.deletes:
-        configs().delete(request.physical_id, owner=request.owner)
+        backend().configs().delete(request.physical_id, owner=request.owner)
         return Provisioned(request.physical_id)
     wanted = ConfigProperties.model_validate(request.properties)
-    config = configs().put(
-        wanted.name,
-        wanted.description,
-        mappings(wanted.connections),
-        owner=request.owner,
-        replaces=False,
+    config = (
+        backend()
+        .configs()
+        .put(
+            wanted.name,
+            wanted.description,
+            mappings(wanted.connections),
+            owner=request.owner,
+            replaces=False,
+        )
     )
-    impact = told(config, configs().impact(config))
+    impact = told(config, backend().configs().impact(config))
     return Provisioned(
         config.name,
         {
             "Revision": str(config.revision),
-            "ToolCount": str(len(all_exposed(config))),
+            "ToolCount": str(len(all_exposed(config, backend().catalogue()))),
             "RemovedTools": shorten(", ".join(impact.removed_tools), MAX_REMOVED, placeholder=" …"),
             "InstancesLosingTools": str(impact.instances),
         },

@@ -25,7 +25,7 @@ from valet.native.exposure import offered
 from valet.native.readiness import readiness
 from valet.native.session_tokens import LONGEST, SHORTEST, USUAL
 from valet.users import checked_user
-from valet.wiring import accounts, configs, endpoint, instances, session_tokens, tickets
+from valet.wiring import backend, tickets
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,57 +63,66 @@ def ensure(request: Request) -> Response:
 
 
 def list_instances(request: Request) -> Response:
-    found = instances().of(request.user_key)
+    found = backend().instances().of(request.user_key)
     return json_response({"instances": [summary(instance) for instance in found]})
 
 
 def get_instance(request: Request) -> Response:
-    return json_response(view(instances().get(request.path("id"), request.user_key)))
+    return json_response(view(backend().instances().get(request.path("id"), request.user_key)))
 
 
 def delete_instance(request: Request) -> Response:
-    instances().delete(request.path("id"), request.user_key)
+    backend().instances().delete(request.path("id"), request.user_key)
     return Response(HTTPStatus.NO_CONTENT)
 
 
 def rotate_instance(request: Request) -> Response:
     grace = timedelta(seconds=request.parse(RotateInstance).grace_seconds)
-    return json_response(summary(instances().rotate(request.path("id"), request.user_key, grace)))
+    return json_response(
+        summary(backend().instances().rotate(request.path("id"), request.user_key, grace))
+    )
 
 
 def issue_token(request: Request) -> Response:
     body = request.parse(IssueToken)
-    token, text = session_tokens().issue(
-        request.path("id"),
-        request.user_key,
-        timedelta(seconds=body.expires_in_seconds),
-        body.access,
+    token, text = (
+        backend()
+        .session_tokens()
+        .issue(
+            request.path("id"),
+            request.user_key,
+            timedelta(seconds=body.expires_in_seconds),
+            body.access,
+        )
     )
-    bearer = {"token": text.reveal(), "url": f"{endpoint().url()}/mcp"}
+    url = backend().session_tokens().url(token.instance, request.user_key)
+    bearer = {"token": text.reveal(), "url": url}
     return json_response(token_view(token) | bearer)
 
 
 def list_tokens(request: Request) -> Response:
-    found = session_tokens().of(request.path("id"), request.user_key)
+    found = backend().session_tokens().of(request.path("id"), request.user_key)
     return json_response({"tokens": [token_view(token) for token in found]})
 
 
 def revoke_token(request: Request) -> Response:
-    session_tokens().revoke(request.path("id"), request.user_key, request.path("token_id"))
+    backend().session_tokens().revoke(
+        request.path("id"), request.user_key, request.path("token_id")
+    )
     return Response(HTTPStatus.NO_CONTENT)
 
 
 def ensured(config: str, user: UserKey) -> dict[str, Any]:
     """The instance, and a fresh link to connect what it still lacks."""
-    answer = view(instances().ensure(config, user))
+    answer = view(backend().instances().ensure(config, user))
     link = tickets().issue(user, config)
     return answer | {"connect_url": link.url, "connect_url_expires_at": stamp(link.expires_at)}
 
 
 def view(instance: McpInstance) -> dict[str, Any]:
-    config = configs().get(instance.config)
-    connections = offered(config, configs().connections())
-    found = accounts().of(instance.user, connections)
+    config = backend().configs().get(instance.config)
+    connections = offered(config, backend().configs().connections())
+    found = backend().accounts().of(instance.user, connections)
     return summary(instance) | {
         "connections": [
             {"connection": name, "connector": c.connector, "status": found[name].status.value}
@@ -122,7 +131,7 @@ def view(instance: McpInstance) -> dict[str, Any]:
         "tools": [
             {"name": tool.name, "connection": tool.connection, "ready": tool.ready}
             | ({} if tool.ready else {"reason": tool.reason})
-            for tool in readiness(config, found)
+            for tool in readiness(config, found, backend().catalogue())
         ],
     }
 
@@ -131,7 +140,7 @@ def summary(instance: McpInstance) -> dict[str, Any]:
     return {
         "id": instance.id,
         "config": instance.config,
-        "url": instances().url(instance),
+        "url": backend().instances().url(instance),
         "created_at": stamp(instance.created_at),
     }
 

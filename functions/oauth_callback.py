@@ -26,17 +26,7 @@ from valet.native.vault import SealBroken
 from valet.native.verification import DifferentAccount
 from valet.pages import connect_page, problem_page
 from valet.settings import settings
-from valet.wiring import (
-    accounts,
-    callbacks,
-    configs,
-    consent,
-    disconnect,
-    endpoint,
-    erase,
-    grants,
-    verification,
-)
+from valet.wiring import backend, endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,12 +42,12 @@ class Verify(Body):
 
 def connect(request: Request) -> Response:
     ticket = request.path("ticket")
-    return connect_page(settings().app_name, ticket, consent().page(ticket))
+    return connect_page(settings().app_name, ticket, backend().consent().page(ticket))
 
 
 def start(request: Request) -> Response:
     _refuse_other_sites(request)
-    started = consent().start(request.path("ticket"), request.path("connection"))
+    started = backend().consent().start(request.path("ticket"), request.path("connection"))
     cookie = (
         f"{started.cookie_name}={started.cookie_value}; Max-Age={started.max_age_seconds}; "
         "Path=/; Secure; HttpOnly; SameSite=Lax"
@@ -66,7 +56,9 @@ def start(request: Request) -> Response:
 
 
 def callback(request: Request) -> Response:
-    returned = callbacks().receive(request.path("connection"), request.query, request.cookies)
+    returned = (
+        backend().callbacks().receive(request.path("connection"), request.query, request.cookies)
+    )
     told = {"authorization_id": returned.authorization_id, "error": returned.error}
     query = urlencode(
         {"connection": returned.connection} | {k: v for k, v in told.items() if v is not None}
@@ -78,8 +70,10 @@ def callback(request: Request) -> Response:
 def verify(request: Request) -> Response:
     replace = request.parse(Verify).replace_account
     try:
-        account = verification().verify(
-            request.path("id"), request.user_key, replace_account=replace
+        account = (
+            backend()
+            .verification()
+            .verify(request.path("id"), request.user_key, replace_account=replace)
         )
     except WrongUser as refused:
         logger.warning("authorization rejected", reason="wrong_user", connection=refused.connection)
@@ -88,12 +82,12 @@ def verify(request: Request) -> Response:
         if request.caller == "jwt":
             raise
         raise DifferentAccount(None, None) from None  # the addresses are for the user's eyes
-    return json_response(account_view(account, configs().all()))
+    return json_response(account_view(account, backend().configs().all()))
 
 
 def list_connections(request: Request) -> Response:
-    found = accounts().of(request.user_key, configs().connections())
-    declared = configs().all()
+    found = backend().accounts().of(request.user_key, backend().configs().connections())
+    declared = backend().configs().all()
     views = [
         account_view(account, declared) | account_name(request, account)
         for account in found.values()
@@ -102,14 +96,14 @@ def list_connections(request: Request) -> Response:
 
 
 def delete_connection(request: Request) -> Response:
-    ended = disconnect().disconnect(request.user_key, request.path("name"))
+    ended = backend().disconnect().disconnect(request.user_key, request.path("name"))
     return json_response(
         {"connection": ended.connection, "status": "DISCONNECTED", "revoked": ended.revoked}
     )
 
 
 def delete_user(request: Request) -> Response:
-    erased = erase().erase(request.user_key)
+    erased = backend().erase().erase(request.user_key)
     logger.info("user erased", user=request.user_key, counts=erased.counts)
     return json_response({"erased": erased.counts, "revoked": erased.revoked})
 
@@ -130,7 +124,7 @@ def account_name(request: Request, account: Account) -> dict[str, Any]:
     if request.caller != "jwt" or account.status is not AccountStatus.ACTIVE:
         return {}
     try:
-        return {"account": grants().open(account).email}
+        return {"account": backend().grants().email(account)}
     except SealBroken as error:
         logger.error("seal broken", connection=account.connection, user=account.user)
         return {"account": None, "problem": error.code}

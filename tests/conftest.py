@@ -20,6 +20,8 @@ os.environ |= {
     "POWERTOOLS_SERVICE_NAME": "mcp-valet",
 }
 
+pytest_plugins = ["tests.scalekit_process"]
+
 _LOOPBACK = ["127.0.0.1"]
 _SAYS_ITSELF = {"enable_socket", "disable_socket", "allow_hosts"}
 
@@ -45,9 +47,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _fresh_caches() -> None:
     """A warm function keeps what it built; a test must not find what another one built."""
-    from valet import settings, wiring
+    from valet import scalekit_wiring, settings, wiring
 
-    for module in (settings, wiring):
+    for module in (settings, wiring, scalekit_wiring):
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()

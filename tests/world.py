@@ -35,14 +35,16 @@ from valet.native.access_tokens import AccessTokens, Scopes
 from valet.native.accounts import Accounts
 from valet.native.authorizations import Authorizations, Returned
 from valet.native.callbacks import Callbacks
+from valet.native.catalogue import Catalogue
 from valet.native.clock import epoch
 from valet.native.configs import Configs
 from valet.native.connect_pages import ConnectPages
-from valet.native.consent import Consent, Started
+from valet.native.consent import Consent
 from valet.native.disconnect import Disconnect
 from valet.native.endpoint import Endpoint
 from valet.native.erase import Erase
 from valet.native.exchange import Exchange
+from valet.native.forget import Forget
 from valet.native.grants import Grants
 from valet.native.handles import Handles
 from valet.native.instance_records import InstanceRecords
@@ -64,6 +66,7 @@ from valet.native.verification import Verification
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from valet.backend import Started
     from valet.native.access_tokens import SignedTokens
     from valet.native.audit import CallRecord
     from valet.tools.provider import ProviderHttp
@@ -92,7 +95,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.endpoint = Endpoint(self.table)
-        self.configs = Configs(self.table, self.now)
+        self.catalogue = Catalogue()
+        self.configs = Configs(self.table, self.catalogue, self.now)
         self.events = FakeEvents()
         self.accounts = Accounts(self.table, self.events, self.now)
         self.grants = Grants(self.accounts, self.vault)
@@ -102,7 +106,9 @@ class World:
         self.instances = Instances(
             self.table, self.configs, self.url_keys, self.endpoint, self.events, self.now
         )
-        self.session_tokens = SessionTokens(self.table, self.instances, self.signers, self.now)
+        self.session_tokens = SessionTokens(
+            self.table, self.instances, self.signers, self.endpoint, self.now
+        )
         self.sessions = Sessions(
             self.table,
             self.configs,
@@ -141,7 +147,7 @@ class World:
             self.accounts, self.grants, self.configs, self.clients, self.provider
         )
         self.erase = Erase(
-            self.table,
+            Forget(self.table),
             self.accounts,
             self.grants,
             self.configs,

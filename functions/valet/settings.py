@@ -17,6 +17,7 @@ class Settings:
     """Names are those of the environment variables in template.yaml."""
 
     app_name: str
+    backend: str  # native, scalekit
     mcp_oauth_audience: str
     mcp_oauth_config: str
     mcp_oauth_full_scope: str
@@ -24,6 +25,8 @@ class Settings:
     mcp_oauth_read_scope: str
     oauth_clients_secret: str
     provider_override: str
+    scalekit_mode: str  # instance, server
+    scalekit_secret: str
     table_name: str
     url_keys_secret: str
     user_claim: str
@@ -51,6 +54,7 @@ def settings() -> Settings:
     read = os.environ.get
     return Settings(
         app_name=read("APP_NAME", "Your app"),
+        backend=read("BACKEND", "native"),
         mcp_oauth_audience=read("MCP_OAUTH_AUDIENCE", ""),
         mcp_oauth_config=read("MCP_OAUTH_CONFIG", ""),
         mcp_oauth_full_scope=read("MCP_OAUTH_FULL_SCOPE", ""),
@@ -58,6 +62,8 @@ def settings() -> Settings:
         mcp_oauth_read_scope=read("MCP_OAUTH_READ_SCOPE", ""),
         oauth_clients_secret=read("OAUTH_CLIENTS_SECRET", ""),
         provider_override=read("PROVIDER_OVERRIDE", ""),
+        scalekit_mode=read("SCALEKIT_MODE", "instance"),
+        scalekit_secret=read("SCALEKIT_SECRET", ""),
         table_name=read("TABLE_NAME", ""),
         url_keys_secret=read("URL_KEYS_SECRET", ""),
         user_claim=read("USER_CLAIM", "sub"),

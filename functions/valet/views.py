@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valet.native.exposure import exposed_tools, offered
+from valet.native.exposure import offered
 from valet.tools.views import tool_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from valet.connectors.models import Tool
+    from valet.connectors.models import Catalogue, ToolFacts
     from valet.models import Connection, Impact, McpConfig
 
 
-def catalogue_view(tool: Tool, *, schemas: bool) -> dict[str, Any]:
+def catalogue_view(tool: ToolFacts, *, schemas: bool) -> dict[str, Any]:
     shown = tool_view(tool)
     view: dict[str, Any] = {
         "name": tool.name,
@@ -32,7 +32,9 @@ def catalogue_view(tool: Tool, *, schemas: bool) -> dict[str, Any]:
     return view
 
 
-def config_view(config: McpConfig, connections: Mapping[str, Connection]) -> dict[str, Any]:
+def config_view(
+    config: McpConfig, connections: Mapping[str, Connection], catalogue: Catalogue
+) -> dict[str, Any]:
     still = offered(config, connections)
     return {
         "name": config.name,
@@ -49,7 +51,7 @@ def config_view(config: McpConfig, connections: Mapping[str, Connection]) -> dic
                 "all_tools": mapping.tools is None,
             }
             for mapping in config.mappings
-            for names in [exposed_tools(mapping)]
+            for names in [catalogue.exposed(mapping)]
         ],
     }
 

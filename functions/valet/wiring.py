@@ -22,17 +22,20 @@ if TYPE_CHECKING:
     from valet.adapters.provider_http import HttpxProvider
     from valet.adapters.secrets_manager import JsonSecret, SecretOAuthClients
     from valet.adapters.token_endpoint import HttpxTokenEndpoint
+    from valet.backend import Backend
     from valet.mcp.resource import ProtectedResource
     from valet.native.access_tokens import Scopes
     from valet.native.accounts import Accounts
     from valet.native.authorizations import Authorizations
     from valet.native.callbacks import Callbacks
+    from valet.native.catalogue import Catalogue
     from valet.native.configs import Configs
     from valet.native.consent import Consent
     from valet.native.disconnect import Disconnect
     from valet.native.endpoint import Endpoint
     from valet.native.erase import Erase
     from valet.native.events import LazyEvents
+    from valet.native.forget import Forget
     from valet.native.grants import Grants
     from valet.native.handles import Handles
     from valet.native.instances import Instances
@@ -50,6 +53,17 @@ if TYPE_CHECKING:
 
 # httpx logs each URL at INFO, which Lambda's JSON logging lets through: searches, ids, recipients.
 logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def backend() -> Backend:
+    """Who does the work: this module's rooms, or the hosted ones."""
+    if settings().backend == "native":
+        from valet import wiring
+
+        return wiring
+    from valet import scalekit_wiring
+
+    return scalekit_wiring
 
 
 @cache
@@ -84,7 +98,14 @@ def _event_bridge() -> EventBridge:
 def configs() -> Configs:
     from valet.native.configs import Configs
 
-    return Configs(table())
+    return Configs(table(), catalogue())
+
+
+@cache
+def catalogue() -> Catalogue:
+    from valet.native.catalogue import Catalogue
+
+    return Catalogue()
 
 
 @cache
@@ -113,7 +134,7 @@ def signers() -> Signers:
     from valet.adapters.secrets_manager import SecretKeyRing
     from valet.native.key_ring import Signers
 
-    ring = SecretKeyRing(_secret("url_keys_secret"))
+    ring = SecretKeyRing(json_secret("url_keys_secret"))
     return Signers(ring, ring.latest)
 
 
@@ -158,7 +179,7 @@ def oauth_sessions() -> OAuthSessions:
     issuer = settings().require("mcp_oauth_issuer")
     agreed, resource = settings().mcp_oauth_audience, protected_resource()
     access_tokens = AccessTokens(
-        Issuer(issuer, _http()),
+        Issuer(issuer, http()),
         lambda: agreed or resource.url,
         _scopes(),
         settings().user_claim,
@@ -178,7 +199,7 @@ def _scopes() -> Scopes:
 def session_tokens() -> SessionTokens:
     from valet.native.session_tokens import SessionTokens
 
-    return SessionTokens(table(), instances(), signers())
+    return SessionTokens(table(), instances(), signers(), endpoint())
 
 
 @cache
@@ -261,8 +282,15 @@ def erase() -> Erase:
     from valet.native.erase import Erase
 
     return Erase(
-        table(), accounts(), grants(), configs(), oauth_clients(), token_endpoint(), events()
+        forget(), accounts(), grants(), configs(), oauth_clients(), token_endpoint(), events()
     )
+
+
+@cache
+def forget() -> Forget:
+    from valet.native.forget import Forget
+
+    return Forget(table())
 
 
 @cache
@@ -297,14 +325,14 @@ def vault() -> KmsVault:
 def oauth_clients() -> SecretOAuthClients:
     from valet.adapters.secrets_manager import SecretOAuthClients
 
-    return SecretOAuthClients(_secret("oauth_clients_secret"))
+    return SecretOAuthClients(json_secret("oauth_clients_secret"))
 
 
 @cache
 def token_endpoint() -> HttpxTokenEndpoint:
     from valet.adapters.token_endpoint import HttpxTokenEndpoint
 
-    return HttpxTokenEndpoint(_http(), settings().provider_url)
+    return HttpxTokenEndpoint(http(), settings().provider_url)
 
 
 @cache
@@ -317,7 +345,7 @@ def provider_http() -> HttpxProvider:
 
 
 @cache
-def _http() -> httpx.Client:
+def http() -> httpx.Client:
     import httpx
 
     # Without the environment: no proxy from there sees a token.
@@ -333,7 +361,7 @@ def _tls() -> ssl.SSLContext:
 
 
 @cache
-def _secret(setting: str) -> JsonSecret:
+def json_secret(setting: str) -> JsonSecret:
     from valet.adapters.secrets_manager import JsonSecret
 
     return JsonSecret(_aws("secretsmanager"), settings().require(setting))

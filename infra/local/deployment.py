@@ -15,11 +15,13 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.local.fake_scalekit import seed
 from infra.local.packaging import PackagingError, finish
 from infra.local.processes import StackError
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
+    from types_boto3_secretsmanager import SecretsManagerClient
 
 STACK = "mcp-valet-local"
 REGION = "us-east-1"
@@ -38,6 +40,13 @@ OAUTH_CLIENTS = {
         "client_id": "demo.apps.googleusercontent.com",
         "client_secret": "GOCSPX-demo-secret",  # opens nothing but the fake Google
     }
+}
+SCALEKIT = "http://127.0.0.1:4900"
+SCALEKIT_SECRET = "mcp-valet-local/scalekit"  # noqa: S105 (its name)
+SCALEKIT_CLIENT = {
+    "SCALEKIT_ENV_URL": SCALEKIT,
+    "SCALEKIT_CLIENT_ID": seed.CLIENT_ID,
+    "SCALEKIT_CLIENT_SECRET": seed.CLIENT_SECRET,
 }
 _FAILED = ("CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED")
 _KNOCK_ON = ("cancelled", "Resource creation", "The following resource(s) failed")
@@ -67,14 +76,14 @@ def architecture(machine: str = platform.machine()) -> str:
     return "arm64" if machine.lower() in ("arm64", "aarch64") else "x86_64"
 
 
-def parameters() -> dict[str, str]:
-    """Give the template's parameters for this machine."""
-    return {**PARAMETERS, "Architecture": architecture()}
+def parameters(backend: str) -> dict[str, str]:
+    """Give the template's parameters for this machine, but where Scalekit's secret is."""
+    return {**PARAMETERS, "Architecture": architecture(), "Backend": backend}
 
 
 def fingerprint(layout: Layout) -> str:
     """Hash what a deployment is made of: sources, template, lock and parameters."""
-    digest = hashlib.sha256(json.dumps(parameters(), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(parameters(""), sort_keys=True).encode())
     for file in _sources(layout.root):
         digest.update(f"\0{file.relative_to(layout.root)}\0".encode())
         digest.update(file.read_bytes())
@@ -138,9 +147,12 @@ def build(layout: Layout, stamp: str, log: Path) -> bool:
     return True
 
 
-def deploy(layout: Layout, home: Path, log: Path) -> None:
+def deploy(layout: Layout, home: Path, log: Path, backend: str) -> None:
     """Deploy the built template; on failure say which resources failed and why."""
-    overrides = [f"{name}={_quoted(value)}" for name, value in parameters().items()]
+    chosen = parameters(backend)
+    if backend == "scalekit":
+        chosen["ScalekitSecretArn"] = _put_scalekit_secret()
+    overrides = [f"{name}={_quoted(value)}" for name, value in chosen.items()]
     command = [
         *(str(layout.sam), "deploy", "--config-env", "local"),
         *("--config-file", str(layout.root / "samconfig.toml")),
@@ -210,10 +222,23 @@ def reasons(failures: Sequence[tuple[str, str]]) -> str:
 
 def put_oauth_clients(secret: str) -> None:
     """Store the fake Google's OAuth client where an operator would store a real one."""
-    boto3.client(
+    _secrets().put_secret_value(SecretId=secret, SecretString=json.dumps(OAUTH_CLIENTS))
+
+
+def _put_scalekit_secret() -> str:
+    """Store the fake Scalekit's API client where an operator would store a real one."""
+    client, text = _secrets(), json.dumps(SCALEKIT_CLIENT)
+    try:
+        return client.create_secret(Name=SCALEKIT_SECRET, SecretString=text)["ARN"]
+    except client.exceptions.ResourceExistsException:
+        return client.put_secret_value(SecretId=SCALEKIT_SECRET, SecretString=text)["ARN"]
+
+
+def _secrets() -> "SecretsManagerClient":
+    return boto3.client(
         "secretsmanager",
         endpoint_url=ENDPOINT,
         region_name=REGION,
         aws_access_key_id="test",
         aws_secret_access_key="test",  # noqa: S106 (the emulator's root key)
-    ).put_secret_value(SecretId=secret, SecretString=json.dumps(OAUTH_CLIENTS))
+    )

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from infra.local import deployment
-from infra.local.deployment import Layout
+from infra.local.deployment import SCALEKIT, Layout
 from infra.local.fake_scalekit import seed
 from infra.local.processes import Processes, Running, StackError, check_ports
 from infra.local.progress import Step, say, wait_for
@@ -35,7 +35,6 @@ PORTS = {
 }
 NAMES = ("app", "fake-scalekit", "fake-google", "emulator")  # the order to stop them in
 BACKENDS = ("native", "scalekit")
-SCALEKIT = "http://127.0.0.1:4900"
 
 
 def chosen_backend() -> str:
@@ -52,6 +51,7 @@ class Stack:
     def __init__(self, layout: Layout, run: Path, backend: str = "native") -> None:
         self._layout = layout
         self._run = run
+        self._backend = backend
         self.processes = Processes(run)
         self.names = [name for name in NAMES if backend == "scalekit" or name != "fake-scalekit"]
 
@@ -130,7 +130,8 @@ class Stack:
 
     def _deploy(self, emulator: Running) -> dict[str, str]:
         stamp = deployment.fingerprint(self._layout)
-        deployed = f"{stamp} {emulator.pid} {emulator.started}"  # a new emulator is empty
+        # A new emulator is empty.
+        deployed = f"{stamp} {self._backend} {emulator.pid} {emulator.started}"
         if self._deployed_file.exists() and self._deployed_file.read_text() == deployed:
             say("deployed already, nothing changed")
             kept: dict[str, str] = json.loads(self.outputs())
@@ -142,9 +143,10 @@ class Stack:
             if not deployment.build(self._layout, stamp, log):
                 step.note = "nothing changed"
         with Step("sam deploy"):
-            deployment.deploy(self._layout, self._run, log)
+            deployment.deploy(self._layout, self._run, log, self._backend)
             outputs = deployment.outputs()
-            deployment.put_oauth_clients(outputs["OAuthClientsSecret"])
+            if "OAuthClientsSecret" in outputs:
+                deployment.put_oauth_clients(outputs["OAuthClientsSecret"])
         self._outputs_file.write_text(json.dumps(outputs, indent=2) + "\n")
         self._deployed_file.write_text(deployed)
         return outputs

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -17,6 +18,7 @@ from tests.fakes import FakeOAuthClients, FakeVault, MemoryTable
 from tests.infra.template_support import FUNCTIONS, allows
 from tests.world import CONFIG, GMAIL, GOOGLE, World
 from valet import wiring
+from valet.backend import Backend
 from valet.native.table import Delete, Item, Key, Put, Update, Write
 from valet.tools.provider import ProviderRequest, ProviderResponse
 
@@ -37,10 +39,11 @@ class Role:
     """Which function is running; None while a test sets its scene."""
 
     function: str | None = None
+    backend: str = "native"
 
     def needs(self, action: str, resource: str, **facts: str) -> None:
         if self.function:
-            allowed = allows(self.function, action, resource, **facts)
+            allowed = allows(self.function, action, resource, backend=self.backend, **facts)
             assert allowed, f"{self.function} may not {action} on {resource} with {facts}"
 
 
@@ -175,10 +178,16 @@ class Bundle:
         monkeypatch.setenv("APP_NAME", "Example")
         for function in FUNCTIONS:
             module = importlib.import_module(function)
+            if hasattr(module, "backend"):
+                monkeypatch.setattr(module, "backend", self._backend)
             for name, value in list(vars(module).items()):
                 built_once = hasattr(value, "cache_clear") and value.__module__ == wiring.__name__
                 if built_once and name != "audit":  # what is logged is what tests look at
                     monkeypatch.setattr(module, name, self._builder(name))
+
+    def _backend(self) -> Any:
+        parts = [name for name in vars(Backend) if not name.startswith("_")]
+        return SimpleNamespace(**{name: self._builder(name) for name in parts})
 
     def _builder(self, name: str) -> Any:
         return lambda: self.provider if name == "provider_http" else getattr(self.world, name)

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -343,7 +344,7 @@ def test_an_error_that_nobody_worded_is_named_by_its_class_alone(
 
         delete = put
 
-    monkeypatch.setattr("create_config.configs", Broken)
+    monkeypatch.setattr("create_config.backend", lambda: SimpleNamespace(configs=Broken))
     known = {} if request_type == "Create" else {"physical_id": "mine"}
     reply = cloudformation.send(request_type, "McpConfig", config(), **known)
     assert reply["Status"] == "FAILED"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.infra.template_support import (
+    BACKENDS,
     FUNCTIONS,
     ROOT,
+    deployed_functions,
     environment,
     listed,
     properties,
@@ -62,15 +65,12 @@ def test_the_readmes_table_of_routes_is_the_templates() -> None:
     assert written == deployed
 
 
-_INDIRECT: dict[str, tuple[str, ...]] = {"require": (), "provider_url": ("provider_override",)}
-
-
 def _settings_named(tree: ast.AST) -> Iterator[str]:
-    """Settings that code reads: `settings().name`, `.require("name")`, `_secret("name")`."""
+    """Settings that code reads: `settings().name`, `.require("name")`, `json_secret("name")`."""
     for node in ast.walk(tree):
         match node:
             case ast.Call(
-                func=ast.Attribute(attr="require") | ast.Name(id="_secret"),
+                func=ast.Attribute(attr="require" | "json_secret") | ast.Name(id="json_secret"),
                 args=[ast.Constant(value=str(name))],
             ):
                 yield name
@@ -84,39 +84,66 @@ def _tree(path: str) -> ast.Module:
     return ast.parse((ROOT / "functions" / path).read_text(encoding="utf-8"))
 
 
-def _builders() -> dict[str, ast.FunctionDef]:
-    tree = _tree("valet/wiring.py")
-    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+_WIRING = {"native": "wiring", "scalekit": "scalekit_wiring"}
 
 
-def _built_by(function: str) -> set[str]:
+@cache
+def _builders() -> dict[tuple[str, str], ast.FunctionDef]:
+    """By their module and name."""
+    return {
+        (module, node.name): node
+        for module in _WIRING.values()
+        for node in _tree(f"valet/{module}.py").body
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def _called(tree: ast.AST, module: str) -> Iterator[tuple[str, str]]:
+    """The builders that code of a module calls: `name()`, or `wiring.name()`."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id=name)):
+                yield module, name
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="wiring"), attr=name)):
+                yield "wiring", name
+
+
+def _built_by(function: str, backend: str) -> set[tuple[str, str]]:
     """The builders that a function's entry point uses, and those that they use in turn."""
-    builders = _builders()
-    found: set[str] = set()
+    tree = _tree(f"{function}.py")
     waiting = {
-        alias.name
-        for node in ast.walk(_tree(f"{function}.py"))
+        ("wiring", alias.name)
+        for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and node.module == "valet.wiring"
         for alias in node.names
+    } | {
+        (_WIRING[backend], node.attr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "backend()"
     }
+    found: set[tuple[str, str]] = set()
     while waiting:
-        name = waiting.pop()
-        found.add(name)
-        calls = (node for node in ast.walk(builders[name]) if isinstance(node, ast.Call))
-        names = {call.func.id for call in calls if isinstance(call.func, ast.Name)}
-        waiting |= (names & set(builders)) - found
+        builder = waiting.pop()
+        found.add(builder)
+        waiting |= (set(_called(_builders()[builder], builder[0])) & set(_builders())) - found
     return found
 
 
-@EVERY
-def test_a_function_has_the_environment_that_it_reads_and_no_more(function: str) -> None:
-    builders = _builders()
-    read = {name for used in _built_by(function) for name in _settings_named(builders[used])}
+@pytest.mark.parametrize(
+    ("backend", "function"), [(b, f) for b in BACKENDS for f in deployed_functions(b)]
+)
+def test_a_function_has_the_environment_that_it_reads_and_no_more(
+    backend: str, function: str
+) -> None:
+    read = {
+        name for used in _built_by(function, backend) for name in _settings_named(_builders()[used])
+    }
     read |= set(_settings_named(_tree(f"{function}.py")))
     if "jwt" in routes(function).values():
         read |= set(_settings_named(_tree("valet/http.py")))
     powertools = {"POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
-    assert set(environment(function)) - powertools == {name.upper() for name in read}
+    given = set(environment(function, backend)) - powertools
+    assert given == {name.upper() for name in read}
 
 
 def test_every_setting_is_given_to_some_function() -> None:
@@ -129,7 +156,7 @@ def test_every_setting_is_given_to_some_function() -> None:
         and node.func.id == "read"
         and isinstance(node.args[0], ast.Constant)
     }
-    given = set().union(*(environment(function) for function in FUNCTIONS))
+    given = set().union(*(environment(f, b) for b in BACKENDS for f in deployed_functions(b)))
     assert names
     assert names <= given
 

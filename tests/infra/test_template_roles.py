@@ -9,10 +9,12 @@ import pytest
 
 from tests.infra.template_support import (
     FUNCTIONS,
+    deployed_functions,
     environment,
     listed,
     resources,
     statements,
+    template,
 )
 
 EVERY = pytest.mark.parametrize("function", FUNCTIONS)
@@ -127,11 +129,40 @@ MATRIX: dict[str, list[Grant]] = {
 }
 
 
+HOSTED = ("create_config", "ensure_instance", "oauth_callback")
+SCALEKIT: Grant = (READ_SECRET, {"ScalekitSecretArn"}, {})
+
+
+def hosted() -> dict[str, list[Grant]]:
+    """With Scalekit: its secret instead of ours, no key, and of grants just their deletion."""
+    create, ensure, callback = (MATRIX[name] for name in HOSTED)
+    return {
+        "create_config": [*create, SCALEKIT],
+        "ensure_instance": [_without_grants(ensure[0]), ensure[1], SCALEKIT, PUBLISH],
+        "oauth_callback": [
+            callback[0],
+            _without_grants(callback[1]),
+            (*callback[2][:2], {"dynamodb:LeadingKeys": _keys(callback[2]) | {"GRANT#*"}}),
+            callback[3],
+            SCALEKIT,
+            PUBLISH,
+        ],
+    }
+
+
+def _without_grants(grant: Grant) -> Grant:
+    return *grant[:2], {"dynamodb:LeadingKeys": _keys(grant) - {"GRANT#*"}}
+
+
+def _keys(grant: Grant) -> set[str]:
+    return grant[2]["dynamodb:LeadingKeys"]
+
+
 def _grant(statement: dict[str, Any]) -> Grant:
     assert set(statement) <= {"Sid", "Effect", "Action", "Resource", "Condition"}
     assert statement["Effect"] == "Allow"
     named = {
-        resource.get("Fn::Sub") or resource["Fn::GetAtt"][0]
+        resource.get("Fn::Sub") or resource.get("Ref") or resource["Fn::GetAtt"][0]
         for resource in listed(statement["Resource"])
     }
     conditions = {
@@ -145,6 +176,21 @@ def _grant(statement: dict[str, Any]) -> Grant:
 @EVERY
 def test_a_function_may_do_exactly_this(function: str) -> None:
     assert [_grant(statement) for statement in statements(function)] == MATRIX[function]
+
+
+@pytest.mark.parametrize("function", HOSTED)
+def test_with_scalekit_a_function_may_do_exactly_this(function: str) -> None:
+    found = [_grant(statement) for statement in statements(function, "scalekit")]
+    assert found == hosted()[function]
+
+
+def test_with_scalekit_there_is_no_server_key_or_client_of_ours() -> None:
+    assert deployed_functions("scalekit") == list(HOSTED)
+    gone = set(resources()) - set(resources(backend="scalekit"))
+    assert {"McpServerFunction", "McpServerLogs", "VaultKey", "UrlKeys", "OAuthClients"} <= gone
+    left = json.dumps(template("scalekit")["Resources"])
+    assert not [name for name in gone if f'"{name}"' in left]
+    assert "kms" not in left
 
 
 @EVERY

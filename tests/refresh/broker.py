@@ -26,6 +26,7 @@ from valet.models import Account, Connection, ConnectionTools, UserId, UserKey, 
 from valet.native.accounts import Accounts
 from valet.native.authorizations import Authorizations, Returned
 from valet.native.callbacks import Callbacks
+from valet.native.catalogue import Catalogue
 from valet.native.clock import Clock, utc_now
 from valet.native.configs import Configs
 from valet.native.connect_pages import ConnectPages
@@ -125,7 +126,7 @@ class Broker:
         self.clients = SecretOAuthClients(JsonSecret(site.client("secretsmanager"), site.secret))
         self.http = httpx.Client(trust_env=False, limits=httpx.Limits(max_connections=_THREADS))
         self.token_endpoint = HttpxTokenEndpoint(self.http, site.reached_at)
-        self.configs = Configs(self.table, self.now)
+        self.configs = Configs(self.table, Catalogue(), self.now)
         self.accounts = Accounts(self.table, FakeEvents(), self.now)
         self.grants = Grants(self.accounts, self.vault)
 

@@ -10,23 +10,33 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.infra.template_support import ROOT
-from valet import wiring
+from valet import scalekit_wiring, wiring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 BUILDERS: dict[str, Callable[[], Any]] = {
-    name: value
-    for name, value in vars(wiring).items()
+    f"{module.__name__}.{name}": value
+    for module in (wiring, scalekit_wiring)
+    for name, value in vars(module).items()
     if hasattr(value, "cache_clear")
     and not inspect.signature(value).parameters
-    and value.__module__ == wiring.__name__
+    and value.__module__ == module.__name__
 }
+
+
+_SET = (
+    "TABLE_NAME",
+    "VAULT_KEY_ARN",
+    "OAUTH_CLIENTS_SECRET",
+    "URL_KEYS_SECRET",
+    "SCALEKIT_SECRET",
+)
 
 
 @pytest.fixture(autouse=True)
 def _deployed(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TABLE_NAME", "VAULT_KEY_ARN", "OAUTH_CLIENTS_SECRET", "URL_KEYS_SECRET"):
+    for name in _SET:
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("MCP_OAUTH_ISSUER", "https://id.example")
     monkeypatch.setenv("MCP_OAUTH_FULL_SCOPE", "mcp:full")
@@ -47,8 +57,22 @@ def test_what_is_shared_is_built_once() -> None:
     assert wiring.instances().endpoint is wiring.tickets().endpoint
 
 
+@pytest.mark.parametrize(("chosen", "module"), [("native", wiring), ("scalekit", scalekit_wiring)])
+def test_the_backend_is_the_deployments_choice(
+    monkeypatch: pytest.MonkeyPatch, chosen: str, module: object
+) -> None:
+    monkeypatch.setenv("BACKEND", chosen)
+    assert wiring.backend() is module
+
+
+def test_a_function_of_one_backend_does_not_import_the_other() -> None:
+    """Neither does its start pay for both."""
+    native = imported("import create_config, ensure_instance, oauth_callback, mcp_server")
+    assert not [name for name in native if name.startswith("valet.scalekit")]
+
+
 def test_the_http_client_takes_nothing_from_the_environment() -> None:
-    assert wiring._http().trust_env is False
+    assert wiring.http().trust_env is False
 
 
 def test_the_providers_hosts_are_those_of_the_connectors() -> None:

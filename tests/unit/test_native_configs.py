@@ -11,6 +11,7 @@ from valet.connectors.catalog import load_connector
 from valet.errors import BadRequest, Busy, Conflict, NotFound, UnknownName
 from valet.models import ConnectionTools, McpConfig
 from valet.native import keys
+from valet.native.catalogue import Catalogue
 from valet.native.config_rules import MAX_DESCRIPTION, MAX_MAPPINGS
 from valet.native.readiness import readiness
 
@@ -129,7 +130,7 @@ def test_an_empty_tool_list_is_refused_and_none_exposes_all() -> None:
         put(world, ConnectionTools(GMAIL, ()))
     assert refusal.value.code == "empty_tools"
     config = put(world, ConnectionTools(GMAIL))
-    ready = readiness(config, {GMAIL: world.account()})
+    ready = readiness(config, {GMAIL: world.account()}, Catalogue())
     assert [tool.name for tool in ready] == list(load_connector("gmail").tools)
 
 

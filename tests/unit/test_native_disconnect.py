@@ -6,10 +6,10 @@ import pytest
 
 from tests.fakes import Killed
 from tests.world import ALICE, BOB, CALENDAR, GMAIL, World
+from valet.backend import Disconnection
 from valet.errors import Busy, Misconfigured, NotFound, ProviderFailure, ValetError
 from valet.models import AccountStatus, Secret
 from valet.native import keys
-from valet.native.disconnect import Disconnection
 from valet.native.provider import InvalidGrant, ProviderUnavailable
 from valet.tools.results import NotConnected
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.world import ALICE, CALENDAR, CONFIG, GMAIL, READONLY, World
 from valet.models import ConnectionTools, UserId, user_key
 from valet.native import keys
+from valet.native.catalogue import Catalogue
 from valet.native.exposure import offered
 from valet.native.provider import InvalidGrant
 from valet.native.readiness import readiness
@@ -18,7 +19,7 @@ from valet.tools.results import NotConnected
 def reasons(world: World) -> dict[str, str | None]:
     config = world.configs.get(CONFIG)
     accounts = world.accounts.of(ALICE, offered(config, world.configs.connections()))
-    return {tool.name: tool.reason for tool in readiness(config, accounts)}
+    return {tool.name: tool.reason for tool in readiness(config, accounts, Catalogue())}
 
 
 def test_a_tool_says_in_one_stable_word_what_it_still_needs() -> None:

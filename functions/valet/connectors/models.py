@@ -3,12 +3,78 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from valet.errors import UnknownName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from valet.models import ConnectionTools
+
+
+class ToolFacts(Protocol):
+    """What whoever declares a config is told of a tool."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def connector(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def read_only(self) -> bool: ...
+
+    @property
+    def destructive(self) -> bool: ...
+
+    @property
+    def idempotent(self) -> bool: ...
+
+    @property
+    def aliases(self) -> tuple[str, ...]: ...
+
+    @property
+    def scopes(self) -> tuple[str, ...]: ...
+
+    @property
+    def input_schema(self) -> Mapping[str, Any]: ...
+
+    @property
+    def output_schema(self) -> Mapping[str, Any]: ...
+
+
+class Offer(Protocol):
+    """What a connector offers, whoever runs its tools."""
+
+    @property
+    def tools(self) -> Mapping[str, ToolFacts]: ...
+
+    def tool(self, name: str) -> ToolFacts:
+        """Raises UnknownName."""
+        ...
+
+
+class Catalogue(Protocol):
+    """What can be declared, and what a declared line comes to."""
+
+    def names(self) -> list[str]:
+        """The connectors'."""
+        ...
+
+    def get(self, connector: str) -> Offer:
+        """Raises UnknownName."""
+        ...
+
+    def exposed(self, mapping: ConnectionTools) -> tuple[str, ...]:
+        """The names of tools on a config's servers."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

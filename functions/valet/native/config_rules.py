@@ -6,12 +6,12 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from valet.connectors.catalog import load_connector
 from valet.errors import BadRequest, Conflict, UnknownName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from valet.connectors.models import Catalogue, Offer
     from valet.models import Connection, ConnectionTools
 
 CONFIG_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
@@ -38,7 +38,9 @@ def check_description(description: str) -> None:
 
 
 def checked_mappings(
-    mappings: Sequence[ConnectionTools], connections: Mapping[str, Connection]
+    mappings: Sequence[ConnectionTools],
+    connections: Mapping[str, Connection],
+    catalogue: Catalogue,
 ) -> tuple[ConnectionTools, ...]:
     """The lines of a config to declare, each with its connection's connector.
 
@@ -72,7 +74,7 @@ def checked_mappings(
         seen.add(mapping.connection)
         _check_connector(mapping, connection)
         declared.append(replace(mapping, connector=connection.connector))
-        _check_tools(declared[-1], exposed)
+        _check_tools(declared[-1], catalogue.get(connection.connector), exposed)
     return tuple(declared)
 
 
@@ -94,9 +96,8 @@ def _check_connector(mapping: ConnectionTools, connection: Connection) -> None:
         )
 
 
-def _check_tools(mapping: ConnectionTools, exposed: dict[str, str]) -> None:
-    catalogue = load_connector(mapping.connector)
-    names = mapping.tools if mapping.tools is not None else tuple(catalogue.tools)
+def _check_tools(mapping: ConnectionTools, offer: Offer, exposed: dict[str, str]) -> None:
+    names = mapping.tools if mapping.tools is not None else tuple(offer.tools)
     if not names:
         raise BadRequest(
             f"connection {mapping.connection!r} has an empty tool list: name the tools, or leave "
@@ -104,7 +105,7 @@ def _check_tools(mapping: ConnectionTools, exposed: dict[str, str]) -> None:
             code="empty_tools",
         )
     for name in names:
-        catalogue.tool(name)
+        offer.tool(name)
         if name in exposed:
             where = "twice" if exposed[name] == mapping.connection else f"by {exposed[name]!r} too"
             raise BadRequest(

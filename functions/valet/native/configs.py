@@ -39,6 +39,7 @@ from valet.native.table import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from valet.connectors.models import Catalogue
     from valet.models import ConnectionTools
 
 _RACES = 5  # attempts against other writers of the same config
@@ -47,6 +48,7 @@ _RACES = 5  # attempts against other writers of the same config
 @dataclass(frozen=True, slots=True)
 class Configs:
     table: Table
+    catalogue: Catalogue
     now: Clock = utc_now
 
     @property
@@ -63,10 +65,15 @@ class Configs:
             UnknownName: no such connector.
             Conflict: another owner declared the name, or it is another connector's.
         """
-        check_connection_name("connection", name)
         provider = load_connector(connector).provider
         client = oauth_client or provider.name
         check_connection_name("OAuth client", client)
+        return self._declare_connection(name, connector, client, owner=owner, replaces=replaces)
+
+    def _declare_connection(
+        self, name: str, connector: str, client: str, *, owner: str, replaces: bool
+    ) -> Connection:
+        check_connection_name("connection", name)
         key = keys.connection(name)
         item = {
             "pk": key.pk,
@@ -115,7 +122,7 @@ class Configs:
         """
         check_config_name(name)
         check_description(description)
-        declared = checked_mappings(mappings, self.connections())
+        declared = checked_mappings(mappings, self.connections(), self.catalogue)
         for _ in range(_RACES):
             current = self.table.get(keys.config(name))
             self._refuse_other_owner("config", name, current, owner, replaces=replaces)
@@ -170,10 +177,14 @@ class Configs:
         answered the same.
         """
         before = self.revisions.get(config.name, config.revision - 1)
-        return self._impact(config.name, all_exposed(before) if before else (), all_exposed(config))
+        earlier = self._exposed(before) if before else ()
+        return self._impact(config.name, earlier, self._exposed(config))
 
     def impact_of_deleting(self, config: McpConfig) -> Impact:
-        return self._impact(config.name, all_exposed(config), ())
+        return self._impact(config.name, self._exposed(config), ())
+
+    def _exposed(self, config: McpConfig) -> tuple[str, ...]:
+        return all_exposed(config, self.catalogue)
 
     def _impact(self, name: str, before: Sequence[str], after: Sequence[str]) -> Impact:
         removed = tuple(tool for tool in before if tool not in after)

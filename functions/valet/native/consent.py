@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from valet.backend import Started
 from valet.connectors.catalog import load_connector
 from valet.native.connect_pages import ConnectPage, ConnectPages, origin
 from valet.native.readiness import tools_on
-from valet.native.states import LIFETIME, States, callback_url, cookie_name
+from valet.native.states import States, callback_url
 from valet.tools.scopes import least_scopes
 
 if TYPE_CHECKING:
@@ -28,16 +29,6 @@ if TYPE_CHECKING:
     from valet.native.configs import Configs
     from valet.native.endpoint import Endpoint
     from valet.native.provider import OAuthClients
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """Where the browser goes, and the cookie that it must bring back."""
-
-    authorize_url: str
-    cookie_name: str
-    cookie_value: str
-    max_age_seconds: int = int(LIFETIME.total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +72,9 @@ class Consent:
             query["nonce"] = nonce(begun.state, begun.browser)
         return Started(
             authorize_url=f"{self.provider_url(provider.authorize_url)}?{urlencode(query)}",
-            cookie_name=cookie_name(begun.state),
+            cookie_name=begun.cookie_name,
             cookie_value=begun.browser,
+            max_age_seconds=begun.max_age_seconds,
         )
 
     def _authorize_origins(self, connections: dict[str, Connection]) -> set[str]:

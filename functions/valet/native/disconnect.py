@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from valet.backend import Disconnection
 from valet.connectors.catalog import load_connector
 from valet.errors import NotFound, ValetError
 from valet.models import Account, AccountStatus, Connection, Secret, UserKey
@@ -14,14 +15,6 @@ if TYPE_CHECKING:
     from valet.native.configs import Configs
     from valet.native.grants import Grants
     from valet.native.provider import OAuthClients, TokenEndpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnection:
-    """What became of it: the tokens are erased here in any case."""
-
-    connection: str
-    revoked: bool  # at the provider too
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from valet.connectors.catalog import load_connector
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from valet.connectors.models import Catalogue
     from valet.models import Connection, ConnectionTools, McpConfig
 
 
@@ -27,9 +28,9 @@ def exposed_tools(mapping: ConnectionTools) -> tuple[str, ...]:
     return tuple(name for name in mapping.tools if catalogue.has(name))
 
 
-def all_exposed(config: McpConfig) -> tuple[str, ...]:
+def all_exposed(config: McpConfig, catalogue: Catalogue) -> tuple[str, ...]:
     """The names on a config's servers, in their order."""
-    return tuple(name for mapping in config.mappings for name in exposed_tools(mapping))
+    return tuple(name for mapping in config.mappings for name in catalogue.exposed(mapping))
 
 
 def offered(config: McpConfig, connections: Mapping[str, Connection]) -> dict[str, Connection]:

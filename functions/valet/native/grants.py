@@ -20,6 +20,10 @@ class Grants:
     accounts: Accounts
     vault: Vault
 
+    def email(self, account: Account) -> str | None:
+        """Which account of the provider it is. Raises as `open`."""
+        return self.open(account).email
+
     def open(self, account: Account) -> TokenSet:
         """The tokens of an account; ones that were tampered with are told of and never served.
 

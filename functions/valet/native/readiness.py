@@ -13,7 +13,7 @@ from valet.tools.scopes import missing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from valet.connectors.models import Tool
+    from valet.connectors.models import Catalogue, Tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,16 @@ _WHY = {
 }
 
 
-def readiness(config: McpConfig, accounts: Mapping[str, Account]) -> Iterator[ToolReadiness]:
+def readiness(
+    config: McpConfig, accounts: Mapping[str, Account], catalogue: Catalogue
+) -> Iterator[ToolReadiness]:
     """In the config's order, which is the order of `tools/list`.
 
     `accounts` are the user's on the connections that the config still has, whatever their status.
     """
     for mapping in config.mappings:
         account = accounts.get(mapping.connection)
-        for name in exposed_tools(mapping):
+        for name in catalogue.exposed(mapping):
             reason = _reason(name, mapping, account) if account else "connection_removed"
             yield ToolReadiness(name, mapping.connection, reason)
 

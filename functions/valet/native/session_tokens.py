@@ -23,6 +23,7 @@ from valet.native.table import ConditionFailed, Delete, Is, Item, Put, Table, wh
 from valet.native.url_keys import id_bytes, id_of
 
 if TYPE_CHECKING:
+    from valet.native.endpoint import Endpoint
     from valet.native.instances import Instances
     from valet.native.key_ring import Signers
 
@@ -79,6 +80,7 @@ class SessionTokens:
     table: Table
     instances: Instances
     signers: Signers
+    endpoint: Endpoint
     now: Clock = utc_now
 
     def issue(
@@ -105,6 +107,10 @@ class SessionTokens:
         self.table.write(Put(_to_item(token, user, key_id)))
         content = (id_bytes(instance), raw, epoch(token.expires_at), _ACCESS.index(access))
         return token, Secret(_FORM.write(signer, key_id, *content))
+
+    def url(self, _instance: str, _user: UserKey, /) -> str:
+        """Where these tokens are good: the same for everybody, the token says the rest."""
+        return f"{self.endpoint.url()}/mcp"
 
     def of(self, instance_id: str, user: UserKey) -> list[SessionToken]:
         """The instance's tokens that are alive, the first to end first.

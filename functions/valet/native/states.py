@@ -36,6 +36,14 @@ class Begun:
     state: str
     browser: str
 
+    @property
+    def cookie_name(self) -> str:
+        return cookie_name(self.state)
+
+    @property
+    def max_age_seconds(self) -> int:
+        return int(LIFETIME.total_seconds())
+
 
 @dataclass(frozen=True, slots=True)
 class Consenting:

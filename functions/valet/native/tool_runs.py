@@ -61,7 +61,7 @@ class ToolRuns:
 
     def _exposed(self, instance: McpInstance) -> tuple[str, ...]:
         config = self.sessions.config(instance.config)
-        return all_exposed(config) if config else ()
+        return all_exposed(config, self.instances.configs.catalogue) if config else ()
 
 
 def _no_instance(config: str) -> NotFound:

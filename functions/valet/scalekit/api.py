@@ -16,7 +16,7 @@ from valet.scalekit.client import objects, text
 from valet.scalekit.errors import ScalekitAnswer, ScalekitRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from valet.models import UserKey
     from valet.scalekit.client import Client, Json
@@ -59,11 +59,19 @@ class RemoteAccount:
 
 @dataclass(frozen=True, slots=True)
 class RemoteTool:
+    """`valet.connectors.models.ToolFacts`; of scopes and aliases Scalekit documents none."""
+
     name: str
+    connector: str
     title: str
     description: str
     read_only: bool
     destructive: bool
+    idempotent: bool
+    input_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any]
+    aliases: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,10 @@ class Api:
     """Each method may raise what `Client.call` does."""
 
     client: Client
+
+    @property
+    def env_url(self) -> str:
+        return self.client.credentials.get().env_url
 
     def config(self, name: str) -> RemoteConfig | None:
         doing = "looking up a config"
@@ -128,9 +140,9 @@ class Api:
     def tools(self, provider: str) -> list[RemoteTool]:
         """In the order of their names: pages may come in any."""
         doing = "listing a provider's tools"
-        query = {"filter.provider": provider, "page_size": "100"}
+        query = {"filter.provider": provider, "page_size": "100"}  # the default cuts lists short
         found = self.client.pages(doing, "/api/v1/tools", "tools", query)
-        return sorted((_tool(doing, each) for each in found), key=lambda tool: tool.name)
+        return sorted((_tool(doing, provider, each) for each in found), key=lambda tool: tool.name)
 
     def ensure_instance(self, name: str, config: str, user: UserKey) -> RemoteInstance:
         doing = "ensuring an instance"
@@ -177,21 +189,8 @@ class Api:
             raise
         return True
 
-    def create_account(self, user: UserKey, connection: str) -> None:
-        """A pending account; one that is there already is no error."""
-        try:
-            self.client.call(
-                "creating a connected account",
-                "POST",
-                _ACCOUNTS,
-                body={"connector": connection, "identifier": user, "connected_account": {}},
-            )
-        except ScalekitRefused as refused:
-            if not refused.exists_already:
-                raise
-
     def magic_link(self, user: UserKey, connection: str, state: str, verify_url: str) -> str:
-        """A link of a minute's life: minted on click, opened at once."""
+        """A link of a minute's life, and the account that it is for, if there was none."""
         doing = "minting a link"
         body = {
             "connector": connection,
@@ -227,22 +226,6 @@ class Api:
         expires = text(doing, said, "expires_at")
         return RemoteToken(Secret(text(doing, said, "token")), _moment(doing, expires))
 
-    def execute_tool(
-        self, tool: str, user: UserKey, connection: str, arguments: Json
-    ) -> dict[str, Any]:
-        doing = "running a tool"
-        body = {
-            "tool_name": tool,
-            "identifier": user,
-            "connector": connection,
-            "params": dict(arguments),
-        }
-        said = self.client.call(doing, "POST", "/api/v1/execute_tool", body=body)
-        data = said.get("data") or {}
-        if not isinstance(data, dict):
-            raise ScalekitAnswer(doing, "data")
-        return data
-
     def _gone(self, doing: str, method: str, path: str, item_id: str) -> None:
         try:
             self.client.call(doing, method, f"{path}{_checked(doing, item_id)}", repeatable=True)
@@ -257,7 +240,9 @@ def _declared(description: str, mappings: Sequence[ConnectionTools]) -> dict[str
         for mapping in mappings
     ]
     assert all(each["tools"] for each in declared), "an empty list would expose every tool"
-    return {"description": description, "connection_tool_mappings": declared}
+    # An empty description cannot be told from none, so that it clears nothing.
+    about = {"description": description} if description else {}
+    return {**about, "connection_tool_mappings": declared}
 
 
 def _object(doing: str, said: Json) -> Json:
@@ -290,7 +275,7 @@ def _instance(doing: str, found: object) -> RemoteInstance:
     )
 
 
-def _tool(doing: str, found: Json) -> RemoteTool:
+def _tool(doing: str, provider: str, found: Json) -> RemoteTool:
     definition = found.get("definition")
     about = definition if isinstance(definition, dict) else {}
     annotations = about.get("annotations")
@@ -299,12 +284,20 @@ def _tool(doing: str, found: Json) -> RemoteTool:
     read_only = hints.get("read_only_hint") is True
     return RemoteTool(
         name=name,
+        connector=provider.lower(),
         title=str(about.get("display_name") or name),
         description=str(about.get("description") or ""),
         read_only=read_only,
         # What it does not say is taken as MCP takes it: it may destroy.
         destructive=not read_only and hints.get("destructive_hint") is not False,
+        idempotent=read_only or hints.get("idempotent_hint") is True,
+        input_schema=_schema(about.get("input_schema")),
+        output_schema=_schema(about.get("output_schema")),
     )
+
+
+def _schema(found: object) -> Mapping[str, Any]:
+    return found if isinstance(found, dict) else {"type": "object"}
 
 
 def _status(value: object) -> AccountStatus:

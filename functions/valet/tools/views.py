@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from valet.tools.results import ToolView
 
 if TYPE_CHECKING:
-    from valet.connectors.models import Tool
+    from valet.connectors.models import ToolFacts
 
 
-def tool_view(tool: Tool, name: str | None = None) -> ToolView:
+def tool_view(tool: ToolFacts, name: str | None = None) -> ToolView:
     """The tool under its own name, or under the alias that a config used."""
     return ToolView(
         name=name or tool.name,
