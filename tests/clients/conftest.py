@@ -13,7 +13,7 @@ import pytest
 from tests.clients import readme
 from tests.clients.programs import Outcome, run
 from tests.clients.wiretap import Exchange, Wiretap, tapping
-from tests.e2e.conftest import api, deployment, google, new_user, user
+from tests.e2e.conftest import api, deployment, google, issuer, new_user, user
 from tests.e2e.consent import CALENDAR, connect
 from tests.e2e.people import User, sign_up
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.e2e.api import Api
     from tests.e2e.deployed import Deployment
 
-__all__ = ["api", "deployment", "google", "new_user", "user"]
+__all__ = ["api", "deployment", "google", "issuer", "new_user", "user"]
 
 READ: Final = "gmail_fetch_mails"
 WRITE: Final = "googlecalendar_create_event"

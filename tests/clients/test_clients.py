@@ -17,7 +17,7 @@ from tests.clients.readme import Program
 from tests.clients.wiretap import tapping
 from tests.e2e.consent import start
 from tests.e2e.google import ALICE
-from tests.e2e.issuer import RESOURCE, running
+from tests.e2e.issuer import RESOURCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.clients.conftest import Walk
     from tests.e2e.api import Api
     from tests.e2e.google import Google
+    from tests.e2e.issuer import Issuer
     from tests.e2e.people import User
 
 BY_ELICITATION: Final = "by elicitation"
@@ -118,8 +119,9 @@ def test_a_client_that_shows_links_goes_on_once_its_user_has_connected(
     "client", [name for name, row in readme.table().items() if OAUTH in row.credentials]
 )
 def test_a_client_that_signs_in_needs_the_bare_url_alone(
-    client: str, connected: User, tmp_path: Path
+    client: str, connected: User, issuer: Issuer, tmp_path: Path
 ) -> None:
+    assert issuer
     browser = [str(ROOT / ".venv/bin/python"), str(ROOT / "tests/clients/browser.py")]
     env = {
         "MCP_URL": RESOURCE,
@@ -127,8 +129,7 @@ def test_a_client_that_signs_in_needs_the_bare_url_alone(
         "BROWSER": f"{shlex.join([*browser, connected.id])} %s &",
     }
     call = (READ, '{"max_results": 2}')
-    with running(tmp_path / "issuer"):
-        outcome = run(client, readme.programs()[client], tmp_path, env, *call)
+    outcome = run(client, readme.programs()[client], tmp_path, env, *call)
     assert outcome.tools == [READ, WRITE]
     assert len(outcome.structured["messages"]) == 2
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import pytest
 from mcp.client.auth import OAuthClientProvider
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 
@@ -95,20 +96,28 @@ def signing_in(issuer: Issuer, url: str, user: str, storage: Storage) -> OAuthCl
 
 @contextmanager
 def running(log: Path) -> Iterator[Issuer]:
+    """The issuer, this session's if it runs: the deployed function keeps the keys of the first."""
+    process = None if _answers() else _start(log)
+    issuer = Issuer()
+    try:
+        yield issuer
+    finally:
+        issuer.http.close()
+        if process:
+            stop(process)
+
+
+def _start(log: Path) -> Any:
     assert (LOCAL / "oidc/node_modules").exists(), "`make e2e` installs what this needs"
     env = {"ISSUER": ISSUER, "RESOURCE": RESOURCE, "CLIENTS": "[]"}
     process = start_oidc(env, urlsplit(ISSUER).port or 0, log)
-    try:
-        issuer = Issuer()
-        deadline = time.monotonic() + _PATIENCE
-        while not _answers():
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
-        yield issuer
-        issuer.http.close()
-    finally:
-        stop(process)
+    deadline = time.monotonic() + _PATIENCE
+    while not _answers():
+        if process.poll() is not None or time.monotonic() > deadline:
+            stop(process)
+            pytest.fail(f"the issuer does not answer: {log.read_text()}", pytrace=False)
+        time.sleep(0.05)
+    return process
 
 
 def _answers() -> bool:
