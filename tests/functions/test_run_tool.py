@@ -216,6 +216,7 @@ def test_a_run_is_audited_as_a_call_over_mcp_is_and_says_how_it_came(
     run(bundle, "gmail_send_message", body={"config": CONFIG})
     by_service, by_mcp, refused = audited(log)
     varying = {"via", "timestamp", "location", "correlation_id", "_aws"}
+    varying |= {"ToolLatency", "milliseconds"}  # the clock's
     assert (by_service["via"], by_mcp["via"]) == ("iam", "url")
     assert {k: v for k, v in by_service.items() if k not in varying} == {
         k: v for k, v in by_mcp.items() if k not in varying
