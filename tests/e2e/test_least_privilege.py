@@ -171,7 +171,8 @@ _MAY: dict[str, set[str]] = {
     | _all(("delete",), ["OWNER", "INSTANCE", "CALL"])
     | {"OAuth clients", "seal tokens", "open tokens", "open codes", "find"},
     "mcp_server": _all(("read", "query"), [*_SHARED, "OWNER", "INSTANCE", "GRANT", "CALL"])
-    | _all(_CHANGE, ["OWNER", "INSTANCE", "TICKET", "GRANT", "CALL"])
+    | _all(_CHANGE, ["INSTANCE", "TICKET", "GRANT", "CALL"])
+    | {"write OWNER"}
     | {"URL keys", "OAuth clients", "seal tokens", "open tokens"},
 }
 

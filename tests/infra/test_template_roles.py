@@ -113,7 +113,12 @@ MATRIX: dict[str, list[Grant]] = {
         (
             WRITES,
             {"Table"},
-            {"dynamodb:LeadingKeys": {"OWNER#*", "INSTANCE#*", "TICKET#*", "GRANT#*", "CALL#*"}},
+            {"dynamodb:LeadingKeys": {"INSTANCE#*", "TICKET#*", "GRANT#*", "CALL#*"}},
+        ),
+        (
+            {"dynamodb:PutItem"},
+            {"Table"},
+            {"dynamodb:LeadingKeys": {"OWNER#*", "INSTANCE#*"}},
         ),
         (
             SEAL_AND_OPEN,
