@@ -165,8 +165,11 @@ def test_a_good_token_without_a_scope_of_ours_is_forbidden_and_told_which(
 
 def unsigned(content: dict[str, Any]) -> str:
     parts = ({"alg": "none", "kid": "k1", "typ": "at+jwt"}, content)
-    encoded = [urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts]
-    return f"{'.'.join(encoded)}."
+    return f"{'.'.join(map(encoded, parts))}."
+
+
+def encoded(part: dict[str, Any]) -> str:
+    return urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
 
 
 def bad(bundle: Bundle, issuer: FakeIssuer) -> dict[str, str]:
@@ -229,6 +232,11 @@ def bad(bundle: Bundle, issuer: FakeIssuer) -> dict[str, str]:
             "two parts": f"{head}.{body}",
             "four parts": f"{good}.x",
             "a wrong header": f"x.{body}.{signature}",
+            **{
+                f"with {member} null": f"{encoded({'alg': 'ES256', 'kid': 'k1', member: None})}."
+                f"{body}.{signature}"
+                for member in ("alg", "b64", "crit", "jwk", "kid", "typ")
+            },
             "9 KB": issuer.sign(claims(bundle, x="x" * 9000)),
             "a word": "x",
         }

@@ -38,6 +38,8 @@ _HEADERS = {
 }
 _SAFE = re.compile(r"https://[^/?#@\\\s]+(/[^\\\s]*)?")
 _LOOPBACK = re.compile(r"http://127\.0\.0\.1:\d+(/[^\\\s]*)?")
+# TypeError: joserfc takes for granted that a header's members have their types (`"crit": null`).
+_MALFORMED: Final = (JoseError, ValueError, TypeError)
 
 
 class Issuer:
@@ -63,7 +65,7 @@ class Issuer:
             return None
         try:
             compact = jws.extract_compact(token.encode(), registry=self._registry)
-        except (JoseError, ValueError):
+        except _MALFORMED:
             return None
         header, claims = compact.headers(), _object(compact.payload)
         # Before anything is asked of the issuer: tokens of others must not depend on it.
@@ -76,7 +78,7 @@ class Issuer:
             # A key that names its algorithm or use is used for no other: joserfc holds it to that.
             if not jws.validate_compact(compact, key, registry=self._registry):
                 return None
-        except (JoseError, ValueError):
+        except _MALFORMED:
             return None
         kind = header.get("typ")
         return Signed(kind.lower() if kind else None, claims)
@@ -168,7 +170,7 @@ def _usable(key_set: Mapping[str, Any]) -> Iterator[tuple[str, jwk.Key]]:
         if isinstance(each, dict) and each.get("kty") in ("RSA", "EC", "OKP"):
             try:
                 key = jwk.import_key(each)
-            except (JoseError, ValueError):
+            except _MALFORMED:
                 continue
             if key.kid:
                 yield key.kid, key
