@@ -35,8 +35,8 @@ demo: env-all ## the whole system on this machine, walked through once; it stays
 test: env-all env-oidc env-clients env-conformance env-scalekit ## every test, end to end included; the local stack is left as it was found
 	@$(STACK) run -- $(PYTHON) -m pytest tests $(ARGS)
 
-unit: env-scalekit ## the tests that need no stack: seconds
-	@$(PYTHON) -m pytest tests/unit tests/functions tests/adapters tests/infra -m "not emulator" $(ARGS)
+unit: env ## the tests that need no stack: seconds
+	@$(PYTHON) -m pytest tests/unit tests/functions tests/adapters tests/infra -m "not emulator and not scalekit" -n 2 $(ARGS)
 
 e2e: env-all env-oidc ## the end-to-end tests, on the local stack
 	@$(STACK) run -- $(PYTHON) -m pytest tests/e2e $(ARGS)

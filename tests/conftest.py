@@ -30,11 +30,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "emulator: needs the local AWS emulator (AWS_ENDPOINT_URL, or port 4566)"
     )
+    config.addinivalue_line(
+        "markers", "scalekit: starts the fake Scalekit, which has an environment of its own"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
+        if "scalekit" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.scalekit)
         if _SAYS_ITSELF & {mark.name for mark in item.iter_markers()}:
             continue
         room = item.path.relative_to(here).parts[0] if item.path.is_relative_to(here) else ""
