@@ -32,8 +32,9 @@ help: ## show this list
 demo: env-all ## the whole system on this machine, walked through once; it stays up
 	@$(PYTHON) -m infra.local.demo $(ARGS)
 
-test: env-all env-oidc env-clients env-conformance env-scalekit ## every test, end to end included; the local stack is left as it was found
+test: env-all env-oidc env-clients env-conformance env-scalekit ## every test, end to end on both backends; the local stack is down afterwards
 	@$(STACK) run -- $(PYTHON) -m pytest tests $(ARGS)
+	@BACKEND=scalekit $(STACK) run -- $(PYTHON) -m pytest tests/e2e $(ARGS) || [ $$? -eq 5 ] # none chosen
 
 unit: env ## the tests that need no stack: seconds
 	@$(PYTHON) -m pytest tests/unit tests/functions tests/adapters tests/infra -m "not emulator and not scalekit" -n 2 $(ARGS)

@@ -28,6 +28,12 @@ _SAYS_ITSELF = {"enable_socket", "disable_socket", "allow_hosts"}
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
+        "markers", "native_only(reason): end to end, what just the native backend has"
+    )
+    config.addinivalue_line(
+        "markers", "scalekit_only: end to end, with a Scalekit environment behind the API"
+    )
+    config.addinivalue_line(
         "markers", "emulator: needs the local AWS emulator (AWS_ENDPOINT_URL, or port 4566)"
     )
     config.addinivalue_line(

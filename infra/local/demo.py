@@ -64,8 +64,8 @@ class Person:
         return self.browser.click(google, "Allow", account=self.email)
 
 
-def walk() -> None:
-    """Alice and Bob, start to end.
+def walk(*, ours: bool) -> None:
+    """Alice and Bob, start to end; `ours` says whether MCP is served here, and not at Scalekit.
 
     Raises:
         StackError: something was not as it should be; says what the person saw instead.
@@ -74,7 +74,8 @@ def walk() -> None:
     _say("Alice signs in to the app, which ensures her instance:")
     _show(_short(alice.url), *_readiness(alice.home))
 
-    _say("Her agent tries at once. The tool answers with a link that she can open:")
+    answers = "with a link that she can open" if ours else "what is missing; the app has a link"
+    _say(f"Her agent tries at once. The tool answers {answers}:")
     _show(*textwrap.wrap(_text(_call(alice.url, "gmail_fetch_mails", {"max_results": 3})), 90))
 
     _say(f"She opens the link, chooses {alice.email} at Google, allows; back in the app:")
@@ -209,7 +210,7 @@ def main() -> int:
     found_up = stack.is_up()
     try:
         stack.up()
-        walk()
+        walk(ours=chosen_backend() == "native")
     except (StackError, LookupError) as error:
         print(f"\ndemo failed: {error.args[0]}", file=sys.stderr)
         if not found_up:

@@ -78,7 +78,9 @@ def architecture(machine: str = platform.machine()) -> str:
 
 def parameters(backend: str) -> dict[str, str]:
     """Give the template's parameters for this machine, but where Scalekit's secret is."""
-    return {**PARAMETERS, "Architecture": architecture(), "Backend": backend}
+    hosted = backend == "scalekit"
+    known = {k: v for k, v in PARAMETERS.items() if not (hosted and k.startswith("McpOAuth"))}
+    return {**known, "Architecture": architecture(), "Backend": backend}
 
 
 def fingerprint(layout: Layout) -> str:

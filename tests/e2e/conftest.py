@@ -27,10 +27,22 @@ _HERE = Path(__file__).parent
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Loopback only, and the search for leaks after everything that could leak."""
+    outputs = read_outputs()
+    backend = Deployment(outputs).backend if outputs else "native"
     for item in items:
         if item.path.is_relative_to(_HERE):
             item.add_marker(pytest.mark.allow_hosts(["127.0.0.1"]))
-    items.sort(key=lambda item: item.path == _HERE / "test_leaks.py")
+            _skip_what_the_backend_has_not(item, backend)
+    items.sort(key=lambda item: item.path in (_HERE / "test_leaks.py", _HERE / "test_scalekit.py"))
+
+
+def _skip_what_the_backend_has_not(item: pytest.Item, backend: str) -> None:
+    """Before any fixture is made for it, and for the reason that its mark gives."""
+    native = item.get_closest_marker("native_only")
+    if native and backend != "native":
+        item.add_marker(pytest.mark.skip(reason=native.args[0]))
+    if item.get_closest_marker("scalekit_only") and backend != "scalekit":
+        item.add_marker(pytest.mark.skip(reason="needs the stack with BACKEND=scalekit"))
 
 
 @pytest.fixture(scope="session")

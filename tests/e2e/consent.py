@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
+from tests.e2e.deployed import PROVIDER
 from tests.e2e.google import ALICE
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Started:
     connection: str
     authorize_url: str
     cookie: str  # name=value
+    between: dict[str, str] = field(default_factory=dict)  # Scalekit's cookies, if it is between
 
     @property
     def asked(self) -> dict[str, str]:
@@ -49,7 +51,7 @@ class Started:
             headers={"content-type": "application/x-www-form-urlencoded"},
         )
         assert answer.status_code == 302, answer.text
-        location = answer.headers["location"]
+        location = follow(self.api, answer.headers["location"], self.api.url, self.between)
         return Returning(self, dict(parse_qsl(urlsplit(location).query)))
 
 
@@ -100,7 +102,21 @@ def start(api: Api, connect_url: str, connection: str = GMAIL) -> Started:
     answer = press(api, connect_url, connection)
     assert answer.status_code == 303, answer.text
     cookie = answer.headers["set-cookie"].partition(";")[0]
-    return Started(api, connection, answer.headers["location"], cookie)
+    between: dict[str, str] = {}
+    at_google = follow(api, answer.headers["location"], PROVIDER, between)
+    return Started(api, connection, at_google, cookie, between)
+
+
+def follow(api: Api, url: str, to: str, cookies: dict[str, str]) -> str:
+    """Follow redirects until one leads to a site; what is between sets cookies and gets them."""
+    while not url.startswith(to):
+        sent = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        answer = api.http.get(url, headers={"cookie": sent} if sent else {})
+        assert answer.status_code == 302, answer.text
+        pairs = (line.partition(";")[0] for line in answer.headers.get_list("set-cookie"))
+        cookies |= dict(pair.split("=", 1) for pair in pairs)
+        url = answer.headers["location"]
+    return url
 
 
 def connect(

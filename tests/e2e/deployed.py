@@ -51,6 +51,7 @@ class Deployment:
         self.outputs = outputs
         self.api = outputs["ApiUrl"]
         self.table = outputs["TableName"]
+        self.backend = "native" if "OAuthClientsSecret" in outputs else "scalekit"
 
     @cached_property
     def resources(self) -> dict[str, str]:

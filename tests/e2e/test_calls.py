@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.e2e.consent import GMAIL
 from tests.e2e.deployed import aws
 from tests.e2e.wire import post_call
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from tests.e2e.api import Api
     from tests.e2e.deployed import Deployment
     from tests.e2e.people import User
+
+pytestmark = pytest.mark.native_only("Scalekit runs the tools, and MCP is its own")
 
 FETCH = "gmail_fetch_mails"
 WRONG = {"max_results": "all"}  # reaches no provider, and counts

@@ -8,6 +8,8 @@ import uuid
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.e2e import wire
 from tests.e2e.consent import GMAIL, connect
 from tests.e2e.deployed import aws
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _A_MINUTE = 60  # within which the README promises that an update has arrived
 
 
+@pytest.mark.native_only("Scalekit serves MCP")
 def test_an_update_reaches_an_instance_that_is_in_use_within_a_minute(
     user: User, api: Api, new_config: Callable[..., str]
 ) -> None:

@@ -47,6 +47,7 @@ def _past() -> int:
     return int(time.time()) - 1
 
 
+@pytest.mark.native_only("Scalekit asks Google")
 def test_google_is_asked_for_the_least_with_pkce_and_a_nonce(api: Api, link: str) -> None:
     asked = start(api, link).asked
     assert asked["scope"].split() == ["openid", "email", READ_MAIL]
@@ -128,6 +129,7 @@ def test_of_twenty_equal_answers_at_once_one_is_taken(returning: Returning) -> N
     assert sorted(answer.status_code for answer in answers) == [303] + [409] * 19
 
 
+@pytest.mark.native_only("twists the provider's answer, which comes to Scalekit")
 def test_an_answer_without_the_cookie_is_refused_and_not_spent(
     returning: Returning, google: Google
 ) -> None:
@@ -138,6 +140,7 @@ def test_an_answer_without_the_cookie_is_refused_and_not_spent(
     assert returning.arrive().status_code == 303
 
 
+@pytest.mark.native_only("twists the provider's answer, which comes to Scalekit")
 def test_an_answer_at_another_connections_callback_is_refused(
     returning: Returning, google: Google
 ) -> None:
@@ -157,6 +160,7 @@ def test_an_answer_at_another_connections_callback_is_refused(
         f"&{_ISS}&{_ISS}",
     ],
 )
+@pytest.mark.native_only("twists the provider's answer, which comes to Scalekit")
 def test_an_answer_of_another_issuer_is_refused(
     iss: str, returning: Returning, google: Google
 ) -> None:
@@ -165,6 +169,7 @@ def test_an_answer_of_another_issuer_is_refused(
     assert google.token_requests(code=code) == []
 
 
+@pytest.mark.native_only("twists the provider's answer, which comes to Scalekit")
 def test_error_and_code_together_are_refused(returning: Returning) -> None:
     query = f"code=x&error=access_denied&state={returning.query['state']}&{_ISS}"
     assert problem(returning.arrive(query)) == (400, "state_invalid")
@@ -176,6 +181,7 @@ def test_an_answer_without_a_state_of_ours_is_refused(state: str, returning: Ret
     assert problem(returning.arrive(f"code=x&{state}&{_ISS}")) == (400, "state_invalid")
 
 
+@pytest.mark.native_only("twists the provider's answer, which comes to Scalekit")
 def test_repeated_parameters_are_refused(returning: Returning) -> None:
     state = returning.query["state"]
     for twice in (f"state={state}&state={state}&code=x", f"state={state}&code=x&code=y"):
@@ -190,6 +196,7 @@ def test_an_answer_that_comes_too_late_is_gone(
     assert problem(returning.arrive()) == (410, "consent_expired")
 
 
+@pytest.mark.native_only("Scalekit keeps a denial to its own page")
 def test_a_denial_tells_the_app_a_word_of_ours_and_nothing_of_the_providers(
     api: Api, link: str, user: User
 ) -> None:
@@ -207,6 +214,7 @@ def test_post_to_the_callback_is_no_route(api: Api) -> None:
     assert api.send("POST", f"/oauth/callback/{GMAIL}?code=x").status_code == 404
 
 
+@pytest.mark.native_only("the exchange is Scalekit's, before the app verifies")
 def test_a_forwarded_link_connects_nobody_and_nothing_is_exchanged(
     returning: Returning, user: User, other: User, google: Google
 ) -> None:
@@ -221,6 +229,7 @@ def test_a_forwarded_link_connects_nobody_and_nothing_is_exchanged(
         assert one.connections()[GMAIL]["status"] == "PENDING_AUTH"
 
 
+@pytest.mark.native_only("the exchange is Scalekit's, before the app verifies")
 def test_verifying_twice_is_refused_and_asks_google_once(
     returning: Returning, user: User, google: Google
 ) -> None:
@@ -231,6 +240,7 @@ def test_verifying_twice_is_refused_and_asks_google_once(
     assert user.connections()[GMAIL]["status"] == "ACTIVE"
 
 
+@pytest.mark.native_only("the exchange is Scalekit's, before the app verifies")
 def test_of_twenty_verifications_at_once_one_asks_google(
     returning: Returning, user: User, google: Google
 ) -> None:
@@ -240,6 +250,7 @@ def test_of_twenty_verifications_at_once_one_asks_google(
     assert len(google.token_requests(code=returning.query["code"])) == 1
 
 
+@pytest.mark.native_only("the exchange is Scalekit's, before the app verifies")
 def test_an_authorization_that_waited_too_long_is_gone(
     returning: Returning, user: User, deployment: Deployment, google: Google
 ) -> None:
@@ -249,6 +260,7 @@ def test_an_authorization_that_waited_too_long_is_gone(
     assert google.token_requests(code=returning.query["code"]) == []
 
 
+@pytest.mark.native_only("the exchange is Scalekit's, before the app verifies")
 def test_a_code_that_google_refuses_connects_nothing(
     returning: Returning, user: User, google: Google
 ) -> None:
@@ -259,6 +271,7 @@ def test_a_code_that_google_refuses_connects_nothing(
     assert user.connections()[GMAIL]["status"] == "PENDING_AUTH"
 
 
+@pytest.mark.native_only("Scalekit does not say which account it is")
 def test_another_google_account_replaces_the_first_only_when_told_so(user: User, api: Api) -> None:
     connect(user, account=ALICE)
     authorization = start(api, user.ensure()["connect_url"]).allow(BOB).authorization()

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.e2e.api import Api
     from tests.e2e.people import User
 
+pytestmark = pytest.mark.native_only("Scalekit serves MCP")
+
 type Action = Literal["accept", "decline", "cancel"]
 
 _FETCH: Final[dict[str, Any]] = {"name": "gmail_fetch_mails", "arguments": {"max_results": 1}}

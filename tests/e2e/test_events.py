@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.e2e.consent import GMAIL, connect
 from tests.e2e.listener import listening
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from tests.e2e.people import User
 
 
+@pytest.mark.native_only("a grant's end by itself is told by Scalekit's own webhooks")
 def test_a_grants_life_and_a_urls_changes_are_told(user: User) -> None:
     with listening() as listener:
         instance = user.ensure()

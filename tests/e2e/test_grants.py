@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.e2e.google import Google
     from tests.e2e.people import User
 
+pytestmark = pytest.mark.native_only("Scalekit holds the tokens and refreshes them")
+
 _SEND_MAIL = "https://www.googleapis.com/auth/gmail.send"
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.e2e.people import User
 
+pytestmark = pytest.mark.native_only("URLs are Scalekit's")
+
 _BETWEEN_READS = 2.0  # the ring is read past its cache no more often than this
 
 

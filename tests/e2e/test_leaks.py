@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from tests.e2e.people import User
 
 
-def _logged() -> Iterator[tuple[str, str]]:
+_NATIVE = pytest.mark.native_only("of our vault and server; Scalekit's: see test_scalekit")
+
+
+def logged() -> Iterator[tuple[str, str]]:
     """Every line of every log group."""
     logs = aws("logs")
     for page in logs.get_paginator("describe_log_groups").paginate():
@@ -42,7 +45,7 @@ def _logged() -> Iterator[tuple[str, str]]:
                     yield name, event["message"]
 
 
-def _stored(deployment: Deployment) -> Iterator[tuple[str, str]]:
+def stored(deployment: Deployment) -> Iterator[tuple[str, str]]:
     """Every item, its binary values as text of one character a byte."""
     for item in deployment.items():
         text = json.dumps(item, default=lambda value: bytes(value).decode("latin-1"))
@@ -75,21 +78,24 @@ def life(deployment: Deployment, api: Api, google: Google, issuer: Issuer) -> Us
     return user
 
 
+@_NATIVE
 def test_no_secret_is_in_a_log_or_in_the_table(life: User, deployment: Deployment) -> None:
-    logged, stored = list(_logged()), list(_stored(deployment))
+    lines, items = list(logged()), list(stored(deployment))
     # The search has seen what it is about: the functions' logs, and this user's sealed grant.
     assert {"EnsureInstanceLogs", "OAuthCallbackLogs", "McpServerLogs"} <= {
-        place.rpartition("/")[2] for place, _ in logged
+        place.rpartition("/")[2] for place, _ in lines
     }
-    assert any(life.key in text and GMAIL in text and "sealed" in text for _, text in stored)
-    assert canaries.find(logged + stored, canaries.SEEN) == []
+    assert any(life.key in text and GMAIL in text and "sealed" in text for _, text in items)
+    assert canaries.find(lines + items, canaries.SEEN) == []
 
 
+@_NATIVE
 def test_no_secret_is_in_an_event(life: User, all_events: Listener) -> None:
     told = all_events.until(lambda text: life.key in text and '"ACTIVE"' in text)
     assert canaries.find((("event", text) for text in told), canaries.SEEN) == []
 
 
+@_NATIVE
 def test_no_answer_carries_what_no_caller_may_have(life: User) -> None:
     assert life
     # The search has seen the answers of every kind of caller.
@@ -152,7 +158,7 @@ def test_a_leak_planted_in_the_emulator_is_found_there() -> None:
         logs.create_log_stream(logGroupName=group, logStreamName="s")
         event = {"timestamp": 1_800_000_000_000, "message": f"token={_SECRET}"}
         logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=[event])
-        hits = canaries.find(_logged(), {_SECRET: "planted"})
+        hits = canaries.find(logged(), {_SECRET: "planted"})
     finally:
         logs.delete_log_group(logGroupName=group)
     assert hits

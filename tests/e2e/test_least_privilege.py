@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from tests.e2e.people import User
 
+pytestmark = pytest.mark.native_only("four roles; those of Scalekit: see tests/infra")
+
 _TAKEN_OVER = """
 import os
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.e2e.api import Api
     from tests.e2e.people import User
 
+pytestmark = pytest.mark.native_only("Scalekit serves MCP")
+
 _TOOLS = ["gmail_fetch_mails", "googlecalendar_create_event"]
 _MODES = ["auto", "legacy"]
 _LUNCH = {

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.e2e.api import Api
     from tests.e2e.people import User
 
+pytestmark = pytest.mark.native_only("OAuth at /mcp is of the server of ours")
+
 _LUNCH = {
     "summary": "Lunch by OAuth",
     "start_datetime": "2026-12-03T12:00:00+01:00",

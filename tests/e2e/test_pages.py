@@ -165,6 +165,7 @@ def test_a_person_connects_both_accounts_from_the_app(alice: Person) -> None:
     assert [c for c in alice.context.cookies() if c.get("name", "").startswith("__Host-")] == []
 
 
+@pytest.mark.native_only("Scalekit keeps a denial to its own page")
 def test_a_person_who_denies_is_told_that_nothing_was_connected(alice: Person) -> None:
     alice.page.goto(alice.connect_link())
     alice.press("Connect Gmail")
@@ -240,6 +241,7 @@ def test_two_tabs_interleaved_both_end_well(alice: Person) -> None:
     alice.sees("MY_GMAIL is connected", page=tabs["Gmail"])
 
 
+@pytest.mark.native_only("going back leads to Scalekit's page, whose link is over")
 def test_going_back_after_consenting_does_not_consent_twice(alice: Person) -> None:
     alice.page.goto(alice.connect_link())
     alice.press("Connect Gmail")

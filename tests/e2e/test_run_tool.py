@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.e2e.api import Api
     from tests.e2e.people import User
 
+pytestmark = pytest.mark.native_only("Scalekit runs the tools")
+
 FETCH, CREATE = "gmail_fetch_mails", "googlecalendar_create_event"
 
 

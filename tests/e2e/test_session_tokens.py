@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.e2e.deployed import Deployment
     from tests.e2e.people import User
 
+pytestmark = pytest.mark.native_only("Scalekit signs its own, which it neither lists nor revokes")
+
 _MODES = ["auto", "legacy"]
 _LUNCH = {
     "summary": "Lunch by token",
