@@ -8,76 +8,35 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from valet.models import AccountStatus, ConnectionTools, Secret
-from valet.scalekit.client import objects, text
+from valet.models import Secret
+from valet.scalekit.answers import (
+    RemoteAccount,
+    RemoteConfig,
+    RemoteConnection,
+    RemoteInstance,
+    RemoteToken,
+    RemoteTool,
+    read_config,
+    read_instance,
+    read_moment,
+    read_status,
+    read_tool,
+)
+from valet.scalekit.client import text
 from valet.scalekit.errors import ScalekitAnswer, ScalekitRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from valet.models import UserKey
+    from valet.models import ConnectionTools, UserKey
     from valet.scalekit.client import Client, Json
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _CONFIGS = "/api/v1/mcp/configs"
 _INSTANCES = "/api/v1/mcp/instances"
 _ACCOUNTS = "/api/v1/connected_accounts"
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteConfig:
-    id: str
-    name: str
-    description: str
-    mappings: tuple[ConnectionTools, ...]
-    server_url: str | None  # where its virtual server is, if the environment has those
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteConnection:
-    name: str
-    provider: str  # GMAIL, GOOGLECALENDAR
-    usable: bool  # enabled, and set up to the end
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteInstance:
-    id: str
-    user: str
-    config: str
-    url: Secret  # who has it, has the tools
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteAccount:
-    connection: str
-    status: AccountStatus
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteTool:
-    """`valet.connectors.models.ToolFacts`; of scopes and aliases Scalekit documents none."""
-
-    name: str
-    connector: str
-    title: str
-    description: str
-    read_only: bool
-    destructive: bool
-    idempotent: bool
-    input_schema: Mapping[str, Any]
-    output_schema: Mapping[str, Any]
-    aliases: tuple[str, ...] = ()
-    scopes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteToken:
-    value: Secret
-    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +54,7 @@ class Api:
         query = {"filter.name": name, "page_size": "30"}
         for found in self.client.pages(doing, _CONFIGS, "configs", query):
             if found.get("name") == name:  # the filter is said to ignore case
-                return _config(doing, found)
+                return read_config(doing, found)
         return None
 
     def create_config(
@@ -104,7 +63,9 @@ class Api:
         """Not the same twice as once: a second one of the name is refused."""
         doing = "creating a config"
         body = {"name": name, **_declared(description, mappings)}
-        return _config(doing, _object(doing, self.client.call(doing, "POST", _CONFIGS, body=body)))
+        return read_config(
+            doing, _object(doing, self.client.call(doing, "POST", _CONFIGS, body=body))
+        )
 
     def update_config(
         self, config_id: str, description: str, mappings: Sequence[ConnectionTools]
@@ -117,7 +78,7 @@ class Api:
             body=_declared(description, mappings),
             repeatable=True,
         )
-        return _config(doing, _object(doing, said))
+        return read_config(doing, _object(doing, said))
 
     def delete_config(self, config_id: str) -> None:
         """Its instances go with it. One that is gone is no error."""
@@ -142,19 +103,21 @@ class Api:
         doing = "listing a provider's tools"
         query = {"filter.provider": provider, "page_size": "100"}  # the default cuts lists short
         found = self.client.pages(doing, "/api/v1/tools", "tools", query)
-        return sorted((_tool(doing, provider, each) for each in found), key=lambda tool: tool.name)
+        return sorted(
+            (read_tool(doing, provider, each) for each in found), key=lambda tool: tool.name
+        )
 
     def ensure_instance(self, name: str, config: str, user: UserKey) -> RemoteInstance:
         doing = "ensuring an instance"
         body = {"name": name, "config_name": config, "user_identifier": user}
         said = self.client.call(doing, "POST", _INSTANCES, body=body, repeatable=True)
-        return _instance(doing, said.get("instance"))
+        return read_instance(doing, said.get("instance"))
 
     def instances(self, user: UserKey) -> list[RemoteInstance]:
         doing = "listing instances"
         query = {"filter.user_identifier": user, "page_size": "30"}
         found = [
-            _instance(doing, each)
+            read_instance(doing, each)
             for each in self.client.pages(doing, _INSTANCES, "instances", query)
         ]
         return [instance for instance in found if instance.user == user]
@@ -168,7 +131,7 @@ class Api:
         doing = "listing connected accounts"
         query = {"identifier": user, "page_size": "99"}
         return [
-            RemoteAccount(text(doing, found, "connector"), _status(found.get("status")))
+            RemoteAccount(text(doing, found, "connector"), read_status(found.get("status")))
             for found in self.client.pages(doing, _ACCOUNTS, "connected_accounts", query)
             if found.get("identifier") == user
         ]
@@ -224,7 +187,7 @@ class Api:
             repeatable=True,
         )
         expires = text(doing, said, "expires_at")
-        return RemoteToken(Secret(text(doing, said, "token")), _moment(doing, expires))
+        return RemoteToken(Secret(text(doing, said, "token")), read_moment(doing, expires))
 
     def _gone(self, doing: str, method: str, path: str, item_id: str) -> None:
         try:
@@ -250,69 +213,6 @@ def _object(doing: str, said: Json) -> Json:
     if not isinstance(found, dict):
         raise ScalekitAnswer(doing, "config")
     return found
-
-
-def _config(doing: str, found: Json) -> RemoteConfig:
-    return RemoteConfig(
-        id=text(doing, found, "id"),
-        name=text(doing, found, "name"),
-        description=str(found.get("description") or ""),
-        mappings=tuple(
-            ConnectionTools(text(doing, each, "connection_name"), tuple(each.get("tools") or ()))
-            for each in objects(doing, found, "connection_tool_mappings")
-        ),
-        server_url=found.get("mcp_server_url") or None,
-    )
-
-
-def _instance(doing: str, found: object) -> RemoteInstance:
-    said = found if isinstance(found, dict) else {}
-    return RemoteInstance(
-        id=text(doing, said, "id"),
-        user=text(doing, said, "user_identifier"),
-        config=text(doing, said, "config", "name"),
-        url=Secret(text(doing, said, "url")),
-    )
-
-
-def _tool(doing: str, provider: str, found: Json) -> RemoteTool:
-    definition = found.get("definition")
-    about = definition if isinstance(definition, dict) else {}
-    annotations = about.get("annotations")
-    hints = annotations if isinstance(annotations, dict) else {}
-    name = text(doing, found, "definition", "name")
-    read_only = hints.get("read_only_hint") is True
-    return RemoteTool(
-        name=name,
-        connector=provider.lower(),
-        title=str(about.get("display_name") or name),
-        description=str(about.get("description") or ""),
-        read_only=read_only,
-        # What it does not say is taken as MCP takes it: it may destroy.
-        destructive=not read_only and hints.get("destructive_hint") is not False,
-        idempotent=read_only or hints.get("idempotent_hint") is True,
-        input_schema=_schema(about.get("input_schema")),
-        output_schema=_schema(about.get("output_schema")),
-    )
-
-
-def _schema(found: object) -> Mapping[str, Any]:
-    return found if isinstance(found, dict) else {"type": "object"}
-
-
-def _status(value: object) -> AccountStatus:
-    """By name in any case; one that we do not know is not one to rely on."""
-    try:
-        return AccountStatus(str(value).upper())
-    except ValueError:
-        return AccountStatus.PENDING_AUTH
-
-
-def _moment(doing: str, value: str) -> datetime:
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        raise ScalekitAnswer(doing, "a time in expires_at") from None
 
 
 def _checked(doing: str, item_id: str) -> str:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from valet.models import ConnectionTools
-    from valet.scalekit.api import Api, RemoteTool
+    from valet.scalekit.answers import RemoteTool
+    from valet.scalekit.api import Api
 
 
 @dataclass(frozen=True, slots=True)

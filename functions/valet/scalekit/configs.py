@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from valet.models import Connection, ConnectionTools, McpConfig
-    from valet.scalekit.api import Api, RemoteConfig
+    from valet.scalekit.answers import RemoteConfig
+    from valet.scalekit.api import Api
 
 _RACES = 5
 

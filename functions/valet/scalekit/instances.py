@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from valet.models import McpInstance, UserKey
     from valet.native.instance_records import InstanceRecords
-    from valet.scalekit.api import Api, RemoteConfig
+    from valet.scalekit.answers import RemoteConfig
+    from valet.scalekit.api import Api
 
 
 @dataclass(frozen=True, slots=True)
