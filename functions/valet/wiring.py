@@ -377,6 +377,8 @@ def _aws(service: Any) -> Any:
         read_timeout=3,
         retries={"mode": "standard", "max_attempts": 3},
         tcp_keepalive=True,
+        # Ours are typed and AWS checks them anyway.
+        parameter_validation=False,
         # The one that botocore puts together for each request takes a quarter of its time.
         user_agent="mcp-valet",
     )

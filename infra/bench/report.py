@@ -1,4 +1,8 @@
-"""What was measured, as Markdown tables, to be pasted into the README."""
+"""What was measured, as Markdown tables, to be pasted into the README.
+
+Whatever else a machine does only ever adds to what a process takes, so budgets are held against
+what the fastest tenth needed: that stays the same under load, where a median moves.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,7 +61,7 @@ def cold(compiled: Results, source: Results, sizes: Mapping[Stack, Sizes | None]
 
 
 def warm(results: Results) -> str:
-    """The process is warm: what one more request takes, median and 99th percentile."""
+    """The process is warm: what one more request takes, the fastest tenth and the median."""
 
     def row(stack: Stack) -> list[str]:
         found = results[stack]
@@ -97,24 +101,24 @@ def budgets(
     assert size
     cold = _cold(compiled[ours])
     listed, called = warm[ours]["legacy list"], warm[ours]["legacy read"]
-    lookup = median(warm[asking]["legacy list"]) - median(warm[bare]["legacy list"])
+    lookup = _fast(warm[asking]["legacy list"]) - _fast(warm[bare]["legacy list"])
     lines = [
         ("cold, ms: half of mcp 2.x with a client", cold, _cold(compiled[sdk]) / 2),
         ("cold, ms: awslabs' handler (stretch)", cold, _cold(compiled[awslabs])),
         (
             "tools/list without its DynamoDB request, µs: a fifth of mcp 2.x",
-            median(listed) - lookup,
-            median(warm[alone]["legacy list"]) / 5,
+            _fast(listed) - lookup,
+            _fast(warm[alone]["legacy list"]) / 5,
         ),
         (
             "reading call without its two requests, µs: mcp 2.x without any",
-            median(called) - median(warm[asking]["legacy read"]),
-            median(warm[alone]["legacy read"]),
+            _fast(called) - _fast(warm[asking]["legacy read"]),
+            _fast(warm[alone]["legacy read"]),
         ),
         (
             "reading call, µs: mcp 2.x with the same two requests",
-            median(called),
-            median(warm[sdk]["legacy read"]),
+            _fast(called),
+            _fast(warm[sdk]["legacy read"]),
         ),
         ("package beside boto3, MB", size.beside_boto3, 25),
     ]
@@ -141,7 +145,12 @@ def _both(found: Measured) -> list[float]:
 
 
 def _cold(found: Measured) -> float:
-    return median(_both(found)) / 1000
+    return _fast(_both(found)) / 1000
+
+
+def _fast(values: Sequence[float]) -> float:
+    """The upper end of the fastest tenth; of few, the fastest."""
+    return sorted(values)[len(values) // 10]
 
 
 def _ms(microseconds: float) -> str:
@@ -156,7 +165,7 @@ def _us(found: Measured, what: str) -> str:
     values = found[what]
     if not values:
         return "-"
-    return f"{median(values):.0f} ({quantiles(values, n=100)[98]:.0f})"
+    return f"{_fast(values):.0f} ({median(values):.0f})"
 
 
 def _kilobytes(found: Measured) -> str:

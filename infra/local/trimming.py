@@ -14,11 +14,29 @@ from typing import Any
 SERVICES = frozenset({"dynamodb", "events", "kms", "secretsmanager"})
 _UNREAD = (
     "*.dist-info",
-    "aws_lambda_powertools/event_handler/openapi/swagger_ui",
+    "aws_lambda_powertools/event_handler",
+    *(
+        f"aws_lambda_powertools/utilities/{name}"
+        for name in (
+            "auth_alpha",
+            "batch",
+            "circuit_breaker",
+            "data_classes",
+            "data_masking",
+            "feature_flags",
+            "idempotency",
+            "kafka",
+            "parameters",
+            "parser",
+            "streaming",
+            "validation",
+        )
+    ),
     "boto3/examples",
     "certifi/tests",
     "cffi",  # with pycparser: what builds bindings, where ours come built
     "pycparser",
+    "pydantic/v1",
 )
 _UNREAD_FILES = ("*.pyi", "*.h", "py.typed")
 

@@ -128,7 +128,13 @@ def test_no_secret_and_no_content_reaches_the_log(
 def test_what_happened_is_in_the_log(bundle: Bundle, log: io.StringIO) -> None:
     """The scan above would pass on silence."""
     bundle.verify(bundle.consent().authorization(), "bob")
-    bundle.mcp(bundle.ensure()["url"].rsplit("/", 1)[1], {"jsonrpc": "2.0", "id": 1, "method": "x"})
+    call = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "gmail_fetch_mails"},
+    }
+    bundle.mcp(bundle.ensure()["url"].rsplit("/", 1)[1], call)
     lines = [json.loads(line) for line in log.getvalue().splitlines() if line.startswith("{")]
     told = {(line["function_name"], line["message"]) for line in lines}
     assert told >= {
@@ -136,7 +142,7 @@ def test_what_happened_is_in_the_log(bundle: Bundle, log: io.StringIO) -> None:
         ("oauth_callback", "answered"),
         ("oauth_callback", "refused"),
         ("oauth_callback", "authorization rejected"),
-        ("mcp_server", "answered"),
+        ("mcp_server", "tool called"),
     }
     rejected = next(line for line in lines if line["message"] == "authorization rejected")
     assert rejected["level"] == "WARNING"

@@ -1,4 +1,4 @@
-"""What is left of a package still makes every client, wherever AWS is."""
+"""What is left of a package still makes every client, wherever AWS is, and loads every function."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import json
 import shutil
 import subprocess
+import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,15 @@ from infra.local.lambda_sandbox import write_interpreter
 from infra.local.trimming import SERVICES, trim
 from tests.infra.template_support import ROOT
 
-NEEDED = ("botocore", "dateutil", "jmespath", "six", "urllib3")
+NEEDED = (
+    "aws_lambda_powertools",
+    "botocore",
+    "dateutil",
+    "jmespath",
+    "pydantic",
+    "six",
+    "urllib3",
+)
 PARTITIONS = {
     "us-east-1": "us-east-1.amazonaws.com",
     "eu-central-1": "eu-central-1.amazonaws.com",
@@ -38,11 +47,23 @@ for region in json.loads(sys.argv[2]):
         assert client.meta.service_model.operation_names
 print(json.dumps(found))
 """
+# What is not trimmed comes from this environment; of what is, only what was left is found.
+MODULES = """
+import importlib, pkgutil, sys
+sys.path[:0] = sys.argv[1:]
+import valet
+names = ["create_config", "ensure_instance", "oauth_callback", "mcp_server"]
+names += [module.name for module in pkgutil.walk_packages(valet.__path__, "valet.")]
+for name in names:
+    importlib.import_module(name)
+import aws_lambda_powertools, pydantic
+print(aws_lambda_powertools.__file__, pydantic.__file__)
+"""
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the functions' AWS clients consist of, trimmed."""
+    """What is trimmed of the functions' package, and what AWS clients need beside it."""
     folder = tmp_path_factory.mktemp("package")
     for name in NEEDED:
         spec = find_spec(name)
@@ -59,17 +80,27 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def clients(package: Path, scratch: Path, services: list[str]) -> Any:
-    """Make clients as a function would: with the package and the standard library alone."""
-    interpreter = write_interpreter(scratch)
+def run(scratch: Path, program: str, *arguments: object) -> str:
+    """Run a program as a function would run: with the standard library and what it is told of."""
     done = subprocess.run(  # noqa: S603 (our own words)
-        [interpreter, "-c", CLIENTS, package, json.dumps(list(PARTITIONS)), json.dumps(services)],
+        [write_interpreter(scratch), "-c", program, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return done.stdout
+
+
+def clients(package: Path, scratch: Path, services: list[str]) -> Any:
+    asked = json.dumps(list(PARTITIONS)), json.dumps(services)
+    return json.loads(run(scratch, CLIENTS, package, *asked))
+
+
+def test_every_module_of_every_function_can_be_imported(package: Path, tmp_path: Path) -> None:
+    installed = sysconfig.get_path("purelib")
+    loaded = run(tmp_path, MODULES, package, ROOT / "functions", installed).split()
+    assert all(Path(file).is_relative_to(package) for file in loaded)
 
 
 def test_every_client_can_be_made_in_every_partition(package: Path, tmp_path: Path) -> None:

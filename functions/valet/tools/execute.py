@@ -76,7 +76,8 @@ def execute(
     """
     try:
         given = check_arguments(tool, arguments)
-        scope = {**given, "call": {"id": _call_id(tool, given, call_key)}}
+        call = {} if tool.read_only else {"id": _call_id(tool, given, call_key)}
+        scope = {**given, "call": call}
         return _Call(tool, scope, token, http, pace).run()
     except InvalidArguments as error:
         return failed(error.code, str(error))
