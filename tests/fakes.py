@@ -60,6 +60,7 @@ class MemoryTable:
         self.requests: list[str] = []
         self._rivals: list[Callable[[], object]] = []
         self._lock = threading.RLock()
+        self.fails_with: Exception | None = None  # the table is down
 
     @property
     def writes(self) -> int:
@@ -71,19 +72,19 @@ class MemoryTable:
 
     def get(self, key: Key) -> Item | None:
         with self._lock:
-            self.requests.append("get")
+            self._asked("get")
             return copy.deepcopy(self.items.get(_checked(key)))
 
     def get_many(self, keys: Sequence[Key]) -> Mapping[Key, Item]:
         assert len(set(keys)) == len(keys), "DynamoDB refuses a batch that names a key twice"
         with self._lock:
-            self.requests.append("get_many")
+            self._asked("get_many")
             found = [_checked(key) for key in keys if key in self.items]
             return {key: copy.deepcopy(self.items[key]) for key in found}
 
     def query(self, pk: str, sk_prefix: str = "") -> list[Item]:
         with self._lock:
-            self.requests.append("query")
+            self._asked("query")
             keys = sorted(
                 (k for k in self.items if k.pk == pk and k.sk.startswith(sk_prefix)),
                 key=lambda k: k.sk,
@@ -92,18 +93,18 @@ class MemoryTable:
 
     def keys_of_user(self, user: str) -> list[Key]:
         with self._lock:
-            self.requests.append("keys_of_user")
+            self._asked("keys_of_user")
             return [key for key, item in self.items.items() if item.get("user") == user]
 
     def count_of_config(self, config: str) -> int:
         with self._lock:
-            self.requests.append("count_of_config")
+            self._asked("count_of_config")
             return sum(item.get("config") == config for item in self.items.values())
 
     def write(self, write: Write) -> None:
         self._let_rivals_act()
         with self._lock:
-            self.requests.append("write")
+            self._asked("write")
             self._check(write)
             self._apply(write)
 
@@ -112,7 +113,7 @@ class MemoryTable:
         assert len(set(keys)) == len(keys), "DynamoDB takes one write an item in a transaction"
         self._let_rivals_act()
         with self._lock:
-            self.requests.append("transact")
+            self._asked("transact")
             try:
                 for write in writes:
                     self._check(write)
@@ -120,6 +121,11 @@ class MemoryTable:
                 raise ConditionFailed from None
             for write in writes:
                 self._apply(write)
+
+    def _asked(self, request: str) -> None:
+        self.requests.append(request)
+        if self.fails_with:
+            raise self.fails_with
 
     def _let_rivals_act(self) -> None:
         if self._rivals:
@@ -240,9 +246,12 @@ class FakeOAuthClients:
         default_factory=lambda: {"google": OAuthClient("client-1", Secret("client-secret-1"))}
     )
     fresh_reads: int = 0
+    fails_with: Exception | None = None
 
     def get(self, name: str, *, fresh: bool = False) -> OAuthClient:
         self.fresh_reads += fresh
+        if self.fails_with:
+            raise self.fails_with
         if name not in self.clients:
             raise Misconfigured(f"no OAuth client {name!r}", code="oauth_client_missing")
         return self.clients[name]

@@ -115,7 +115,7 @@ class TooMany(ValetError):
 
 
 class Busy(ValetError):
-    """Try again shortly; nothing was done."""
+    """Try again shortly; nothing was done, unless it says that this is not known."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "busy"

@@ -142,8 +142,23 @@ def test_a_secrets_manager_that_is_down_does_not_take_what_was_read_before() -> 
     secrets.error = ClientError({"Error": {"Code": "InternalServiceError"}}, "GetSecretValue")
     secrets.seconds = 3600.0
     assert ring().current == "k1"
-    with pytest.raises(Busy):
+    with pytest.raises(Busy) as refused:
         SecretKeyRing(secrets.secret())()
+    assert refused.value.code == "secrets_unavailable"
+
+
+def test_while_it_is_down_callers_do_not_each_wait_for_it() -> None:
+    secrets = Secrets(RING)
+    ring = SecretKeyRing(secrets.secret())
+    ring()
+    secrets.error = ClientError({"Error": {"Code": "InternalServiceError"}}, "GetSecretValue")
+    secrets.seconds = 300.0
+    for _ in range(50):
+        assert ring().current == "k1"
+    assert secrets.reads == 2
+    secrets.error, secrets.value = None, {"current": "k2", "k2": "b" * 40}
+    secrets.seconds = 330.0
+    assert ring().current == "k2"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
 
 from tests.fakes import MemoryTable
 from valet.adapters.dynamodb import DynamoTable
@@ -23,6 +28,7 @@ from valet.native.table import (
     Key,
     Put,
     Table,
+    TableUnavailable,
     Update,
     either,
     when,
@@ -356,13 +362,99 @@ def test_a_transaction_lost_to_another_is_a_failed_condition(reasons: tuple[str,
         table.transact(Put(item(KEY)))
 
 
-@pytest.mark.parametrize("reasons", [("ThrottlingError", "None"), ("None", "ValidationError")])
-def test_a_transaction_that_failed_otherwise_is_no_failed_condition(
-    reasons: tuple[str, ...],
-) -> None:
-    table, _ = scripted("TransactionCanceledException", reasons=reasons)
+def test_a_transaction_that_failed_otherwise_is_no_failed_condition() -> None:
+    table, _ = scripted("TransactionCanceledException", reasons=("None", "ValidationError"))
     with pytest.raises(ClientError):
         table.transact(Put(item(KEY)))
+
+
+@pytest.mark.parametrize("reason", ["ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_a_transaction_that_was_throttled_is_an_outage(reason: str) -> None:
+    reasons = ("None", reason, "ConditionalCheckFailed")
+    table, _ = scripted("TransactionCanceledException", reasons=reasons)
+    with pytest.raises(TableUnavailable):
+        table.transact(Put(item(KEY)))
+
+
+def refusal(code: str, status: int = 400, **more: Any) -> ClientError:
+    about: Any = {"HTTPStatusCode": status, "RetryAttempts": more.pop("again", 0)}
+    response: Any = {"Error": {"Code": code, "Message": "x"}, "ResponseMetadata": about}
+    return ClientError(response | more, "PutItem")
+
+
+class Broken:
+    """A DynamoDB client whose every request fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.calls = 0
+
+    def put_item(self, **_: Any) -> Any:
+        self.calls += 1
+        raise self.error
+
+    get_item = batch_get_item = transact_write_items = paginate = put_item
+
+    def get_paginator(self, _: str) -> Broken:
+        return self
+
+
+def broken(error: Exception) -> tuple[DynamoTable, Broken]:
+    client = Broken(error)
+    return DynamoTable(client, "t"), client  # type: ignore[arg-type]  # a part of the client
+
+
+REQUESTS: dict[str, Callable[[DynamoTable], object]] = {
+    "get": lambda table: table.get(KEY),
+    "get_many": lambda table: table.get_many([KEY]),
+    "query": lambda table: table.query("p"),
+    "keys_of_user": lambda table: table.keys_of_user("u"),
+    "count_of_config": lambda table: table.count_of_config("c"),
+    "write": lambda table: table.write(Put(item(KEY))),
+    "transact": lambda table: table.transact(Put(item(KEY))),
+}
+OUTAGES = {
+    "refused": EndpointConnectionError(endpoint_url="https://dynamodb.example"),
+    "no answer": ReadTimeoutError(endpoint_url="https://dynamodb.example"),
+    "cut off": ConnectionClosedError(endpoint_url="https://dynamodb.example"),
+    "500": refusal("InternalServerError", 500),
+    "503": refusal("ServiceUnavailable", 503),
+    "throttled": refusal("ThrottlingException"),
+    "too hot": refusal("ProvisionedThroughputExceededException"),
+    "too much": refusal("RequestLimitExceeded"),
+}
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_an_outage_is_told_as_such_and_nothing_is_sent_again(request_: str, outage: str) -> None:
+    table, client = broken(OUTAGES[outage])
+    with pytest.raises(TableUnavailable) as told:
+        REQUESTS[request_](table)
+    assert client.calls == 1
+    assert ("not known" in str(told.value)) is (request_ in ("write", "transact"))
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_a_request_that_is_wrong_is_no_outage(request_: str) -> None:
+    table, _ = broken(refusal("ValidationException"))
+    with pytest.raises(ClientError):
+        REQUESTS[request_](table)
+
+
+def test_a_write_whose_answer_was_lost_is_not_refused_for_its_own_sake() -> None:
+    """botocore sends it again, and then what it wrote is in its way."""
+    mine = {"pk": {"S": "p"}, "sk": {"S": "s"}, "id": {"S": "1"}}
+    put = Put(item(KEY, id="1"), when(Absent()))
+    table, _ = broken(refusal("ConditionalCheckFailedException", again=1, Item=mine))
+    table.write(put)
+    for error in (
+        refusal("ConditionalCheckFailedException", again=1, Item=mine | {"id": {"S": "2"}}),
+        refusal("ConditionalCheckFailedException", Item=mine),
+    ):
+        table, _ = broken(error)
+        with pytest.raises(ConditionFailed):
+            table.write(put)
 
 
 def test_what_a_batch_left_unread_is_asked_for_again() -> None:

@@ -220,7 +220,7 @@ def test_what_points_to_an_attack_or_an_outage_has_an_alarm() -> None:
         "AuthorizationRejected": service,
         "AccountExpired": service,
         "4xx": {"ApiId": "Api"},
-        "VaultUnavailable": {},
+        "DependencyUnavailable": {},
     }
     assert set(watched) == set(dimensions)
     for name, alarm in watched.items():
@@ -230,13 +230,28 @@ def test_what_points_to_an_attack_or_an_outage_has_an_alarm() -> None:
         assert "AlarmActions" in alarm
 
 
-def test_a_vault_that_cannot_be_reached_is_counted_where_the_functions_log_it() -> None:
+def test_an_outage_of_what_we_depend_on_is_counted_where_the_functions_log_it() -> None:
+    filters = [
+        resource["Properties"]
+        for resource in resources().values()
+        if resource["Type"] == "AWS::Logs::MetricFilter"
+    ]
     counted = {
-        filter_["Properties"]["LogGroupName"]["Ref"]: filter_["Properties"]["FilterPattern"]
-        for filter_ in resources().values()
-        if filter_["Type"] == "AWS::Logs::MetricFilter"
+        filter_["LogGroupName"]["Ref"]: re.findall(
+            r'\(\$\.(\w+) = "(\w+)"\)', filter_["FilterPattern"]
+        )
+        for filter_ in filters
     }
+    by_http = [
+        ("code", f"{what}_unavailable") for what in ("table", "secrets", "vault", "scalekit")
+    ]
+    by_mcp = [("code", f"{what}_unavailable") for what in ("table", "secrets", "issuer")]
+    in_calls = [("outcome", f"{what}_unavailable") for what in ("table", "secrets", "vault")]
     assert counted == {
-        "McpServerLogs": '{ $.outcome = "vault_unavailable" }',
-        "OAuthCallbackLogs": '{ $.code = "vault_unavailable" }',
+        "CreateConfigLogs": by_http,
+        "EnsureInstanceLogs": by_http,
+        "OAuthCallbackLogs": by_http,
+        "McpServerLogs": [*by_mcp, *in_calls],
     }
+    metrics = [metric for filter_ in filters for metric in filter_["MetricTransformations"]]
+    assert {metric["MetricName"] for metric in metrics} == {"DependencyUnavailable"}

@@ -51,6 +51,15 @@ def test_an_error_raised_on_purpose_is_a_result_and_is_reported(
     assert world.reported == [error]
 
 
+@pytest.mark.parametrize("era", ERAS)
+def test_an_error_raised_on_purpose_outside_a_call_says_what_to_do(era: str) -> None:
+    error = Busy("a secret cannot be read right now: try again in a few seconds")
+    world = World(MemoryToolbox(list_raises=error))
+    answer = world.either(era, "tools/list")
+    assert (answer.error["code"], answer.error["message"]) == (-32603, str(error))
+    assert world.reported == [error]
+
+
 def test_an_unknown_tool_is_nobodys_failure() -> None:
     world = World(MemoryToolbox(raises=UnknownTool("no")))
     world.legacy("tools/call", {"name": "echo"})

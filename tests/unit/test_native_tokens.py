@@ -176,6 +176,18 @@ def test_while_the_old_token_lasts_a_failing_provider_goes_unnoticed(
     assert access(world) == NEW
 
 
+def test_while_the_old_token_lasts_a_client_secret_out_of_reach_goes_unnoticed() -> None:
+    world = connected(SOFT)
+    world.clients.fails_with = Busy("Secrets Manager does not answer")
+    assert access(world) == OLD
+    world.now.advance(seconds=HARD - SOFT)
+    with pytest.raises(Busy):
+        world.usable()
+    world.clients.fails_with = None
+    world.now.advance(seconds=COOL_DOWN.total_seconds() + 1)
+    assert access(world) == NEW
+
+
 def test_during_the_cool_down_a_caller_is_told_at_once_and_not_kept_waiting() -> None:
     world = connected(HARD)
     world.provider.answers = [ProviderUnavailable("503")]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _MAX_AGE_SECONDS = 300.0  # how late a rotated secret may be seen
 _AGAIN_SECONDS = 2.0  # between reads past the cache
+# While what was read before will do: each attempt keeps a caller waiting.
+_AGAIN_AFTER_FAILURE = 30.0
 
 
 class JsonSecret:
@@ -48,7 +50,7 @@ class JsonSecret:
             Misconfigured: the secret is not a JSON object.
             Busy: it cannot be read, and never was.
         """
-        if self._cached and not fresh and self._elapsed() - self._cached[1] < _MAX_AGE_SECONDS:
+        if self._cached and not fresh and not self._is_due(self._cached[1]):
             return self._cached[0]
         self._asked_at = self._elapsed()
         try:
@@ -59,12 +61,19 @@ class JsonSecret:
         except (BotoCoreError, ClientError) as error:
             if self._cached:
                 return self._cached[0]
-            raise Busy("a secret cannot be read right now: try again in a few seconds") from error
+            raise Busy(
+                "a secret cannot be read right now: try again in a few seconds",
+                code="secrets_unavailable",
+            ) from error
         if not isinstance(value, dict):
             name = self._id.rpartition(":")[2]  # without the account: strangers read it
             raise Misconfigured(f"the secret {name} must hold a JSON object")
         self._cached = (value, self._elapsed())
         return value
+
+    def _is_due(self, read_at: float) -> bool:
+        old = self._elapsed() - read_at >= _MAX_AGE_SECONDS
+        return old and not self.asked_within(_AGAIN_AFTER_FAILURE)
 
 
 class SecretOAuthClients:

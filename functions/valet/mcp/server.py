@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from valet.errors import ValetError
 from valet.mcp import jsonrpc, transport
 from valet.mcp.cursors import PAGE_SIZE
 from valet.mcp.errors import INTERNAL_ERROR, INVALID_REQUEST, ProtocolError, unsupported_version
@@ -120,6 +121,9 @@ class McpServer:
             return 200, jsonrpc.result(request.id, era.answer(request, headers, caller))
         except ProtocolError as refusal:
             problem = refusal
+        except ValetError as error:  # what a handle is signed with cannot be had
+            self._on_error(error)
+            problem = ProtocolError(INTERNAL_ERROR, str(error))
         except Exception as error:  # noqa: BLE001 -- reported; a client without an answer hangs
             self._on_error(error)
             problem = ProtocolError(INTERNAL_ERROR, "Internal error")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from valet.native.table import (
     Item,
     Put,
     Table,
+    TableUnavailable,
     either,
     when,
 )
@@ -70,17 +72,20 @@ class Ledger:
         """The call took effect.
 
         A whole record, not an update: of two repeats at once one may have failed and removed it.
+        Where it cannot be written, the call took effect all the same, and a repeat finds one whose
+        outcome is not known.
         """
         outcome = {"done": True} | ({"result_id": result_id} if result_id else {})
-        self.table.write(Put(self._item(user, entry) | outcome))
+        with suppress(TableUnavailable):
+            self.table.write(Put(self._item(user, entry) | outcome))
 
     def undo(self, user: UserKey, entry: Entry) -> None:
         """The call certainly took no effect: it may be made again at once."""
         mine = when(Is("call_id", entry.call_id), Is("done", False))
-        try:
+        # Failed: a repeat of it did take effect, or its window is over. Unavailable: why the call
+        # failed is worth more to its caller than that it may be repeated.
+        with suppress(ConditionFailed, TableUnavailable):
             self.table.write(Delete(keys.call(user, entry.fingerprint), mine))
-        except ConditionFailed:
-            return  # a repeat of it did take effect, or its window is over
 
     def _item(self, user: UserKey, entry: Entry) -> Item:
         key = keys.call(user, entry.fingerprint)

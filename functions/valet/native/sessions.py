@@ -12,6 +12,7 @@ once.
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,7 +33,16 @@ from valet.native.clock import Clock, epoch, utc_now
 from valet.native.exposure import offered
 from valet.native.instances import lives
 from valet.native.limits import Tally, minute_of
-from valet.native.table import ConditionFailed, Is, Item, Key, Table, Update, when
+from valet.native.table import (
+    ConditionFailed,
+    Is,
+    Item,
+    Key,
+    Table,
+    TableUnavailable,
+    Update,
+    when,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -206,7 +216,5 @@ class Sessions:
         if now - item.get("last_used_at", 0) >= LAST_USED_EVERY.total_seconds():
             used = {"last_used_at": now}
             alive = when(Is("id", instance))  # an update would bring a deleted item back
-            try:
+            with suppress(ConditionFailed, TableUnavailable):  # nobody decides by it
                 self.table.write(Update(keys.instance(instance), set=used, when=alive))
-            except ConditionFailed:
-                return

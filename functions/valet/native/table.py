@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from valet.errors import Busy
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -124,7 +126,24 @@ class ConditionFailed(Exception):
         self.item = item
 
 
+class TableUnavailable(Busy):
+    """The table does not answer, or takes no more for now."""
+
+    code = "table_unavailable"
+
+    def __init__(self, *, writing: bool) -> None:
+        # A write whose answer was lost may hold all the same.
+        super().__init__(
+            "the table did not answer, so it is not known whether this was done: look, and ask "
+            "again if it was not"
+            if writing
+            else "the table is not available: try again in a few seconds"
+        )
+
+
 class Table(Protocol):
+    """Every request raises TableUnavailable while the table cannot be reached."""
+
     def get(self, key: Key) -> Item | None: ...
 
     def get_many(self, keys: Sequence[Key]) -> Mapping[Key, Item]:

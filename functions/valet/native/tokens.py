@@ -140,7 +140,7 @@ class Tokens:
             return self._expire(account, connection, lease)
         except TooLate:
             return self._step_back(account, connection, lease, spare)
-        except (ProviderFailure, Misconfigured):  # no verdict on the grant
+        except (ProviderFailure, Misconfigured, Busy):  # no verdict on the grant
             self._leases.cool_down(lease, COOL_DOWN)
             if spare:
                 return spare, account

@@ -18,6 +18,7 @@ from valet.models import Access
 from valet.native.audit import UNKNOWN_TOOL, CallRecord, WatchedProvider, arguments_hash
 from valet.native.exposure import exposed_tools
 from valet.native.ledger import Entry, Ledger, fingerprint
+from valet.native.table import TableUnavailable
 from valet.tools.arguments import check_arguments
 from valet.tools.execute import execute
 from valet.tools.provider import ProviderHttp, TokenRefused
@@ -148,6 +149,8 @@ class InstanceToolbox:
         except TooMany as error:
             wait = error.retry_after
             return ToolResult(_sentence(error), is_error=True, code=error.code, retry_after=wait)
+        except TableUnavailable as error:
+            return ToolResult(_UNAVAILABLE, is_error=True, code=error.code)
         except ValetError as error:
             return ToolResult(_sentence(error), is_error=True, code=error.code)
 
@@ -225,6 +228,10 @@ class InstanceToolbox:
 
 _LACKING = "the account's grant lacks a permission that this tool needs"
 _REFUSED = "the provider does not accept the account's grant"
+# All that a call asks of the table comes before its request, or after one that was refused.
+_UNAVAILABLE = (
+    "The service's table did not answer, and nothing was done: call again in a few seconds."
+)
 _UNKNOWN = (
     "The same call was made within the last 5 minutes and its outcome is not known. It was not "
     "repeated: check with the user, or look whether it took effect, before calling again."
