@@ -161,7 +161,9 @@ def _all(verbs: tuple[str, ...], partitions: list[str]) -> set[str]:
 
 # The README's table, deed by deed; whatever is not here has to be denied.
 _MAY: dict[str, set[str]] = {
-    "create_config": _all(("read", "query", *_CHANGE), _SHARED) | {"count"},
+    "create_config": _all(("read", "query", "write"), _SHARED)
+    | _all(("delete",), ["CONFIG", "CONNECTION"])
+    | {"count"},
     "ensure_instance": _all(("read", "query"), [*_SHARED, "OWNER", "INSTANCE", "GRANT"])
     | _all(_CHANGE, ["OWNER", "INSTANCE", "TICKET"])
     | {"URL keys"},
@@ -173,8 +175,8 @@ _MAY: dict[str, set[str]] = {
     | _all(("delete",), ["OWNER", "INSTANCE", "CALL"])
     | {"OAuth clients", "seal tokens", "open tokens", "open codes", "find"},
     "mcp_server": _all(("read", "query"), [*_SHARED, "OWNER", "INSTANCE", "GRANT", "CALL"])
-    | _all(_CHANGE, ["INSTANCE", "TICKET", "GRANT", "CALL"])
-    | {"write OWNER"}
+    | _all(_CHANGE, ["TICKET", "GRANT", "CALL"])
+    | _all(("write",), ["OWNER", "INSTANCE"])
     | {"URL keys", "OAuth clients", "seal tokens", "open tokens"},
 }
 

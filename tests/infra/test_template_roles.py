@@ -36,10 +36,11 @@ PUBLISH: Grant = (
 MATRIX: dict[str, list[Grant]] = {
     "create_config": [
         (
-            {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"},
+            {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"},
             {"Table"},
             {"dynamodb:LeadingKeys": {"CONFIG", "CONFIG#*", "CONNECTION", "ENDPOINT"}},
         ),
+        ({"dynamodb:DeleteItem"}, {"Table"}, {"dynamodb:LeadingKeys": {"CONFIG", "CONNECTION"}}),
         ({"dynamodb:Query"}, {"${Table.Arn}/index/ByConfig"}, {}),
     ],
     "ensure_instance": [
@@ -113,13 +114,14 @@ MATRIX: dict[str, list[Grant]] = {
         (
             WRITES,
             {"Table"},
-            {"dynamodb:LeadingKeys": {"INSTANCE#*", "TICKET#*", "GRANT#*", "CALL#*"}},
+            {"dynamodb:LeadingKeys": {"TICKET#*", "GRANT#*", "CALL#*"}},
         ),
         (
             {"dynamodb:PutItem"},
             {"Table"},
             {"dynamodb:LeadingKeys": {"OWNER#*", "INSTANCE#*"}},
         ),
+        ({"dynamodb:UpdateItem"}, {"Table"}, {"dynamodb:LeadingKeys": {"INSTANCE#*"}}),
         (
             SEAL_AND_OPEN,
             {"VaultKey"},
