@@ -135,6 +135,14 @@ def test_metadata_that_cannot_be_trusted_tells_nothing_about_a_token(name: str) 
     assert set(issuer.requests) <= {METADATA_URL, OIDC_URL}, "no keys were asked for"
 
 
+@pytest.mark.parametrize("url", ["https://id.example:x/keys", "https://xn--/keys"])
+def test_keys_at_an_address_that_is_none_tell_nothing_about_a_token(url: str) -> None:
+    issuer = FakeIssuer()
+    issuer.metadata(METADATA_URL, issuer=ISSUER, jwks_uri=url)
+    with pytest.raises(IssuerUnavailable):
+        issuer.trusted().read(issuer.sign(CLAIMS))
+
+
 @pytest.mark.parametrize("name", ["not JSON", "a redirect", "an error", "too large", "a list"])
 def test_keys_that_cannot_be_read_tell_nothing_about_a_token(name: str) -> None:
     issuer = FakeIssuer()

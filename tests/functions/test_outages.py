@@ -9,6 +9,7 @@ import pytest
 
 from tests import events
 from tests.functions.test_routes import CASES, all_routes, event_for
+from tests.functions.test_run_tool import CREATE, EVENTS, LUNCH, MADE
 from tests.world import CALENDAR, CONFIG
 from valet.native.table import TableUnavailable
 from valet.tools.provider import ProviderResponse
@@ -18,25 +19,11 @@ if TYPE_CHECKING:
 
     from tests.functions.support import Bundle
 
-CREATE = "googlecalendar_create_event"
-EVENTS = "/calendar/v3/calendars/primary/events"
-EVENT = {
-    "id": "abcde",
-    "status": "confirmed",
-    "summary": "Lunch",
-    "start": {"dateTime": "2026-11-24T12:00:00Z"},
-    "end": {"dateTime": "2026-11-24T13:00:00Z"},
-}
-ARGUMENTS = {
-    "summary": "Lunch",
-    "start_datetime": "2026-11-24T12:00:00Z",
-    "end_datetime": "2026-11-24T13:00:00Z",
-}
 CALL = {
     "jsonrpc": "2.0",
     "id": 1,
     "method": "tools/call",
-    "params": {"name": CREATE, "arguments": ARGUMENTS},
+    "params": {"name": CREATE, "arguments": LUNCH},
 }
 WITHOUT_THE_TABLE = {"GET /tools"}
 
@@ -89,7 +76,7 @@ def test_mcp_answers_503_whatever_the_key_is(bundle: Bundle, log: io.StringIO) -
 def key(bundle: Bundle) -> str:
     """Of a user who has been there already: when the URL was last used is written."""
     bundle.connected(connection=CALENDAR)
-    bundle.provider.answers[EVENTS] = ProviderResponse(200, EVENT)
+    bundle.provider.answers[EVENTS] = ProviderResponse(200, MADE)
     found = str(bundle.ensure()["url"].rsplit("/", 1)[1])
     bundle.mcp(found, {"jsonrpc": "2.0", "id": 1, "method": "ping"})
     return found

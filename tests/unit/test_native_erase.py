@@ -16,6 +16,7 @@ from valet.native import keys
 from valet.native.events import EventType
 from valet.native.limits import READS, Tally, minute_of
 from valet.native.provider import ProviderUnavailable
+from valet.native.table import TableUnavailable
 
 if TYPE_CHECKING:
     from valet.models import UserKey
@@ -38,6 +39,10 @@ def lived_in() -> World:
             world.limits.count(user, Tally(minute_of(world.now), {}), FETCH)
     world.provider.calls.clear()
     return world
+
+
+def down() -> None:
+    raise TableUnavailable(writing=True)
 
 
 def traces(world: World, user: UserKey) -> list[str]:
@@ -72,6 +77,16 @@ def test_a_provider_that_does_not_answer_keeps_nothing_here() -> None:
     world = lived_in()
     world.provider.revoke_fails_with = ProviderUnavailable("down")
     assert world.erase.erase(ALICE).revoked == []
+    assert traces(world, ALICE) == []
+
+
+def test_a_table_that_fails_halfway_keeps_no_grant_alive_at_its_provider() -> None:
+    world = lived_in()
+    world.table.before_next_write(*[lambda: None] * 3, down)
+    with pytest.raises(TableUnavailable):
+        world.erase.erase(ALICE)
+    assert [call["grant"] for call in world.provider.calls] == ["revoke"]
+    world.erase.erase(ALICE)
     assert traces(world, ALICE) == []
 
 

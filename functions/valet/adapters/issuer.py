@@ -40,6 +40,7 @@ _SAFE = re.compile(r"https://[^/?#@\\\s]+(/[^\\\s]*)?")
 _LOOPBACK = re.compile(r"http://127\.0\.0\.1:\d+(/[^\\\s]*)?")
 # TypeError: joserfc takes for granted that a header's members have their types (`"crit": null`).
 _MALFORMED: Final = (JoseError, ValueError, TypeError)
+_NO_ADDRESS: Final = (httpx.InvalidURL, UnicodeError)  # UnicodeError: a host that is no name
 
 
 class Issuer:
@@ -102,7 +103,7 @@ class Issuer:
         try:
             deadline = now + _MAX_SECONDS
             self._keys = dict(_usable(self._get(self._keys_url(deadline), deadline)))
-        except (httpx.HTTPError, _BadAnswer):
+        except (httpx.HTTPError, *_NO_ADDRESS, _BadAnswer):
             return  # the keys that are there stay good for what they know
         self._read_at, self._failed = now, False
 

@@ -43,11 +43,13 @@ class Erase:
         """
         connections = self.configs.connections()
         held = self._held(user, connections)
-        counts = self.forget.forget(user)
-        told = [
-            (provider, revoke(self.token_endpoint, self.clients, *grant))
-            for (provider, *_), grant in held.items()
-        ]
+        try:
+            counts = self.forget.forget(user)
+        finally:  # what of it was deleted, no repeat of this could take back
+            told = [
+                (provider, revoke(self.token_endpoint, self.clients, *grant))
+                for (provider, *_), grant in held.items()
+            ]
         revoked = {provider for provider, _ in told} - {provider for provider, ok in told if not ok}
         self.events.publish(Event(EventType.USER_ERASED, user))
         return Erased(counts, sorted(revoked))

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-
-from .world import Person, World
+from infra.local import control_plane
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from starlette.routing import Route
 
     from .mailbox import Mail
-
-type Command = Callable[[World, dict[str, Any]], Any]
+    from .world import Person, World
 
 
 def routes(world: World) -> list[Route]:
-    return [
-        Route(f"/_test/{name}", _endpoint(world, command), methods=[verb])
-        for (verb, name), command in _COMMANDS.items()
-    ]
-
-
-def _endpoint(world: World, command: Command) -> Callable[[Request], Any]:
-    async def endpoint(request: Request) -> Response:
-        raw = await request.body()
-        with world.lock:
-            try:
-                given = json.loads(raw) if raw else {}
-                return JSONResponse(command(world, given) or {"ok": True})
-            except (ValueError, TypeError, KeyError) as wrong:
-                return JSONResponse({"error": str(wrong)}, 400)
-
-    return endpoint
+    return control_plane.routes(world, _COMMANDS)
 
 
 def _config(world: World, given: dict[str, Any]) -> Any:
@@ -95,7 +73,7 @@ def _mail(mail: Mail) -> dict[str, Any]:
     }
 
 
-_COMMANDS: dict[tuple[str, str], Command] = {
+_COMMANDS: dict[tuple[str, str], control_plane.Command[World]] = {
     ("POST", "config"): _config,
     ("POST", "expire"): _expire,
     ("POST", "revoke_user"): _revoke_user,

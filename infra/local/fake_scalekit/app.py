@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from infra.local.fake_google.errors import OAuthError
+
 from . import (
     accounts,
     configs,
@@ -25,7 +27,7 @@ from . import (
     tools,
 )
 from .call import CREATED, HANDLERS
-from .errors import ApiError, OAuthError, by_http
+from .errors import ApiError, by_http
 from .gateway import error_body
 
 if TYPE_CHECKING:

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from infra.local import control_plane
 
 from .call import HANDLERS
 from .world import PROVIDERS, Connection
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from starlette.routing import Route
 
     from .world import World
 
-type Command = Callable[[World, dict[str, Any]], Any]
-
 
 def routes(world: World) -> list[Route]:
-    return [
-        Route(f"/_test/{name}", _endpoint(world, command), methods=[verb])
-        for (verb, name), command in _COMMANDS.items()
-    ]
-
-
-def _endpoint(world: World, command: Command) -> Callable[[Request], Any]:
-    async def endpoint(request: Request) -> Response:
-        raw = await request.body()
-        with world.lock:
-            try:
-                given = json.loads(raw) if raw else {}
-                found = command(world, given)
-                return JSONResponse({"ok": True} if found is None else found)
-            except (ValueError, TypeError, KeyError, AttributeError) as wrong:
-                return JSONResponse({"error": str(wrong)}, 400)
-
-    return endpoint
+    return control_plane.routes(world, _COMMANDS)
 
 
 def _config(world: World, given: dict[str, Any]) -> Any:
@@ -93,7 +71,7 @@ def _routes(world: World, _: dict[str, Any]) -> list[list[str]]:
     return [[method.name, method.verb, method.template] for method in served]
 
 
-_COMMANDS: dict[tuple[str, str], Command] = {
+_COMMANDS: dict[tuple[str, str], control_plane.Command[World]] = {
     ("POST", "config"): _config,
     ("POST", "connection"): _connection,
     ("POST", "account"): _account,

@@ -1,4 +1,4 @@
-"""Scalekit's error shapes: grpc-gateway's for its API, RFC 6749's for its token endpoint."""
+"""Scalekit's error shapes, those of grpc-gateway; its token endpoint has RFC 6749's."""
 
 from __future__ import annotations
 
@@ -29,19 +29,6 @@ class ApiError(Exception):
         self.grpc, self.http = STATUSES[status]
         self.message = message
         self.info = {"error_code": code or _CODES.get(status, status), **info}
-
-
-class OAuthError(Exception):
-    """An answer of the token endpoint that is not a success."""
-
-    def __init__(self, status: int, error: str, description: str) -> None:
-        super().__init__(description)
-        self.status = status
-        self.error = error
-        self.description = description
-
-    def body(self) -> dict[str, str]:
-        return {"error": self.error, "error_description": self.description}
 
 
 def invalid(message: str, **info: Any) -> ApiError:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 
+from infra.local.fake_google.errors import OAuthError
+
 from . import configs
 from .call import Json, handles
-from .errors import ApiError, OAuthError, invalid, not_found
+from .errors import ApiError, invalid, not_found
 from .seed import CLIENT_ID, CLIENT_SECRET
 from .world import Account, Connection, Mapping, timestamp
 
