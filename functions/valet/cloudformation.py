@@ -46,10 +46,6 @@ class ResourceRequest:
     properties: Mapping[str, Any] = field(repr=False)
 
     @property
-    def creates(self) -> bool:
-        return self.request_type == "Create"
-
-    @property
     def deletes(self) -> bool:
         return self.request_type == "Delete"
 

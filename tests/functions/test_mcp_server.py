@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests import events
+from tests.functions.lunch import CREATE, EVENTS, LUNCH, MADE
 from tests.world import CALENDAR, CONFIG, GMAIL
 from valet.models import ConnectionTools, InstanceId, Secret
 from valet.native.key_ring import KeyRing, Signers
@@ -93,27 +94,12 @@ def test_the_link_in_an_answer_works(bundle: Bundle, key: str) -> None:
 
 def test_a_write_is_recorded_and_not_repeated(bundle: Bundle, key: str) -> None:
     bundle.connected(connection=CALENDAR)
-    path = "/calendar/v3/calendars/primary/events"
-    event = {
-        "id": "abcde",
-        "status": "confirmed",
-        "summary": "Lunch",
-        "start": {"dateTime": "2026-11-24T12:00:00Z"},
-        "end": {"dateTime": "2026-11-24T13:00:00Z"},
-    }
-    bundle.provider.answers[path] = ProviderResponse(200, event)
+    bundle.provider.answers[EVENTS] = ProviderResponse(200, MADE)
     message = {
         "jsonrpc": "2.0",
         "id": 1,
         "method": "tools/call",
-        "params": {
-            "name": "googlecalendar_create_event",
-            "arguments": {
-                "summary": "Lunch",
-                "start_datetime": "2026-11-24T12:00:00Z",
-                "end_datetime": "2026-11-24T13:00:00Z",
-            },
-        },
+        "params": {"name": CREATE, "arguments": LUNCH},
     }
     first = bundle.mcp(key, message).json["result"]
     assert not first.get("isError"), first

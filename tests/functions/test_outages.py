@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests import events
+from tests.functions.lunch import CREATE, EVENTS, LUNCH, MADE
 from tests.functions.test_routes import CASES, all_routes, event_for
-from tests.functions.test_run_tool import CREATE, EVENTS, LUNCH, MADE
 from tests.world import CALENDAR, CONFIG
 from valet.native.table import TableUnavailable
 from valet.tools.provider import ProviderResponse

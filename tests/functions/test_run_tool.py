@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests import events
+from tests.functions.lunch import CREATE, EVENTS, LUNCH, MADE
 from tests.world import CALENDAR, CONFIG, GMAIL
 from valet.models import ConnectionTools
 from valet.native.limits import READS
@@ -18,21 +19,8 @@ if TYPE_CHECKING:
 
     from tests.functions.support import Answer, Bundle
 
-FETCH, CREATE = "gmail_fetch_mails", "googlecalendar_create_event"
+FETCH = "gmail_fetch_mails"
 MESSAGES = "/gmail/v1/users/me/messages"
-EVENTS = "/calendar/v3/calendars/primary/events"
-LUNCH = {
-    "summary": "Lunch",
-    "start_datetime": "2026-11-24T12:00:00Z",
-    "end_datetime": "2026-11-24T13:00:00Z",
-}
-MADE = {
-    "id": "abcde",
-    "status": "confirmed",
-    "summary": "Lunch",
-    "start": {"dateTime": "2026-11-24T12:00:00Z"},
-    "end": {"dateTime": "2026-11-24T13:00:00Z"},
-}
 
 
 def run(bundle: Bundle, tool: str = FETCH, user: str = "alice", **event: Any) -> Answer:
