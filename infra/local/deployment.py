@@ -78,9 +78,11 @@ def architecture(machine: str = platform.machine()) -> str:
 
 def parameters(backend: str) -> dict[str, str]:
     """Give the template's parameters for this machine, but where Scalekit's secret is."""
-    hosted = backend == "scalekit"
-    known = {k: v for k, v in PARAMETERS.items() if not (hosted and k.startswith("McpOAuth"))}
-    return {**known, "Architecture": architecture(), "Backend": backend}
+    known = {**PARAMETERS, "Architecture": architecture(), "Backend": backend}
+    if backend == "scalekit":
+        # Said to be empty rather than left out: SAM keeps what the deployment before was given.
+        known |= {name: "" for name in known if name.startswith("McpOAuth")}
+    return known
 
 
 def fingerprint(layout: Layout) -> str:
@@ -168,7 +170,7 @@ def deploy(layout: Layout, home: Path, log: Path, backend: str) -> None:
 
 
 def _quoted(value: str) -> str:
-    return f'"{value}"' if " " in value else value
+    return f'"{value}"' if " " in value or not value else value
 
 
 def _run(command: Sequence[str], cwd: Path, env: Mapping[str, str], log: Path, what: str) -> None:
