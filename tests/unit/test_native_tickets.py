@@ -9,7 +9,7 @@ import pytest
 from tests.fakes import FakeProviderHttp
 from tests.world import ALICE, BOB, CONFIG, GMAIL, World
 from valet.errors import TooMany
-from valet.native.tickets import MOST
+from valet.native.tickets import MOST, MOST_IN_CALLS
 
 if TYPE_CHECKING:
     from valet.tools.results import ToolResult
@@ -52,6 +52,18 @@ def test_an_agent_that_keeps_calling_an_unconnected_tool_is_told_to_wait() -> No
     assert all(answer.is_error for answer in answers)
     assert answers[0].connect_url
     assert (answers[-1].code, answers[-1].connect_url) == ("too_many_links", None)
+
+
+def test_an_agent_in_a_loop_does_not_keep_its_user_from_the_apps_own_links() -> None:
+    world = World().deployed()
+    for _ in range(MOST_IN_CALLS + 1):
+        world.now.advance(seconds=2)
+        last = world.toolbox(FakeProviderHttp()).call_tool("gmail_fetch_mails", {})
+    assert last.code == "too_many_links"
+    for _ in range(MOST - MOST_IN_CALLS):
+        assert world.started(world.ticket(), GMAIL)
+    with pytest.raises(TooMany):
+        world.ticket()
 
 
 def test_the_links_that_were_made_go_on_working() -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LIFETIME = timedelta(minutes=10)
 MOST = 60  # links a user in that time: a sign-in asks for one, a loop must not fill the table
+MOST_IN_CALLS = 30  # of these: whoever calls tools in a loop must not keep the user from the app
 _KEPT_AFTER = timedelta(days=1)  # so that a late click reads "expired", not "unknown"
 
 
@@ -46,9 +47,9 @@ class Tickets:
     endpoint: Endpoint
     now: Clock = utc_now
 
-    def issue(self, user: UserKey, config: str) -> ConnectLink:
-        """Raises TooMany for a user who was given too many links lately."""
-        self._count(user)
+    def issue(self, user: UserKey, config: str, *, most: int = MOST) -> ConnectLink:
+        """Raises TooMany for a user who was given `most` links or more lately."""
+        self._count(user, most)
         ticket = secrets.token_urlsafe(32)
         expires_at = self.now().replace(microsecond=0) + LIFETIME
         key = keys.ticket(keys.digest(ticket))
@@ -67,17 +68,17 @@ class Tickets:
         )
         return ConnectLink(f"{self.endpoint.url()}/connect/{ticket}", expires_at)
 
-    def _count(self, user: UserKey) -> None:
+    def _count(self, user: UserKey, most: int) -> None:
         now = epoch(self.now())
         key = keys.link_count(user)
-        within = when(Above("until", now), Below("issued", MOST))
+        within = when(Above("until", now), Below("issued", most))
         try:
             self.table.write(Update(key, add={"issued": 1}, when=within))
         except ConditionFailed as refused:
             until = refused.item["until"] if refused.item else 0
             if until > now:
                 raise TooMany(
-                    f"{MOST} connect links were made for this user within ten minutes: use the "
+                    f"{most} connect links were made for this user within ten minutes: use the "
                     "last one, or ask again in ten minutes",
                     code="too_many_links",
                     retry_after=until - now,

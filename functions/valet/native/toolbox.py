@@ -19,6 +19,7 @@ from valet.native.audit import UNKNOWN_TOOL, CallRecord, WatchedProvider, argume
 from valet.native.exposure import exposed_tools
 from valet.native.ledger import Entry, Ledger, fingerprint
 from valet.native.table import TableUnavailable
+from valet.native.tickets import MOST_IN_CALLS
 from valet.tools.arguments import check_arguments
 from valet.tools.execute import execute
 from valet.tools.provider import ProviderHttp, TokenRefused
@@ -214,7 +215,7 @@ class InstanceToolbox:
         return self._connect_first(offer, _REFUSED, "token_refused")
 
     def _connect_first(self, offer: _Offer, reason: str, code: str) -> ToolResult:
-        link = self.tickets.issue(self.session.user, self.session.config.name)
+        link = self.tickets.issue(self.session.user, self.session.config.name, most=MOST_IN_CALLS)
         title = load_connector(offer.connection.connector).title
         return ToolResult(
             f"{title} is not ready for this: {reason}. Ask the user to open {link.url} (it works "
