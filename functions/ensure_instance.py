@@ -1,4 +1,7 @@
-"""/instances: give each user their MCP server's URL, and say what is still missing to use it."""
+"""/instances: give each user their MCP server's URL, and say what is still missing to use it.
+
+With Scalekit also /users/{user}/tools/{tool}, since there is no mcp_server then.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, Strict
 
 from valet.bodies import Body
-from valet.errors import ValetError
+from valet.errors import NotFound, ValetError
 from valet.http import (
     FOR_ONE_USER,
     Request,
@@ -20,10 +23,12 @@ from valet.http import (
     logger,
     problem_body,
 )
+from valet.mcp.transport import MAX_BODY
 from valet.models import Access, McpInstance, SessionToken, UserKey, user_key
 from valet.native.exposure import offered
 from valet.native.readiness import readiness
 from valet.native.session_tokens import LONGEST, SHORTEST, USUAL
+from valet.run_tool import answer
 from valet.users import checked_user
 from valet.wiring import backend, tickets
 
@@ -112,6 +117,14 @@ def revoke_token(request: Request) -> Response:
     return Response(HTTPStatus.NO_CONTENT)
 
 
+def run_tool(request: Request) -> Response:
+    """One tool for a user, where the backend has no function of its own for calls."""
+    runs = backend().tool_runs()
+    if runs is None or request.event["requestContext"]["http"]["method"] != "POST":
+        raise NotFound("no such route")
+    return answer(request, runs.run)
+
+
 def ensured(config: str, user: UserKey) -> dict[str, Any]:
     """The instance, and a fresh link to connect what it still lacks."""
     answer = view(backend().instances().ensure(config, user))
@@ -159,9 +172,9 @@ def stamp(moment: datetime) -> str:
 
 
 ROUTES = {
-    f"{method} {prefix}/instances{suffix}": Route(caller, answer)
+    f"{method} {prefix}/instances{suffix}": Route(caller, does)
     for caller, prefix in FOR_ONE_USER
-    for method, suffix, answer in (
+    for method, suffix, does in (
         ("POST", "", ensure),
         ("GET", "", list_instances),
         ("GET", "/{id}", get_instance),
@@ -171,7 +184,7 @@ ROUTES = {
         ("GET", "/{id}/tokens", list_tokens),
         ("DELETE", "/{id}/tokens/{token_id}", revoke_token),
     )
-}
+} | {"ANY /users/{user}/tools/{tool}": Route("iam", run_tool, MAX_BODY)}
 
 _http = http_handler(ROUTES)
 

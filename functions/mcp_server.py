@@ -47,7 +47,7 @@ from valet.wiring import (
     sessions,
     tickets,
     tokens,
-    tool_runs,
+    tool_sessions,
 )
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if event.get("routeKey") in IAM_ROUTES:
         from valet import run_tool  # noqa: PLC0415  # its imports are not for MCP to wait for
 
-        return run_tool.handler(tool_runs(), _toolbox)(event, context)
+        return run_tool.handler(tool_sessions(), _toolbox)(event, context)
     return _mcp(event, context)
 
 

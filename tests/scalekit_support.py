@@ -66,7 +66,7 @@ class Wire:
         )
 
     def send(self, call: Call, seconds: float) -> Answer:
-        assert 0 < seconds <= 8
+        assert 0 < seconds <= 15
         self.calls.append(call)
         if call.url.endswith("/oauth/token"):
             return _play(self.token_answers.pop(0)) if self.token_answers else self._token()

@@ -47,6 +47,7 @@ from valet.native.exchange import Exchange
 from valet.native.forget import Forget
 from valet.native.grants import Grants
 from valet.native.handles import Handles
+from valet.native.instance_choice import InstanceChoice
 from valet.native.instance_records import InstanceRecords
 from valet.native.instances import Instances
 from valet.native.key_ring import KeyRing, Signers
@@ -58,7 +59,7 @@ from valet.native.session_tokens import SessionTokens, TokenReader
 from valet.native.sessions import Session, Sessions
 from valet.native.tickets import Tickets
 from valet.native.tokens import Tokens
-from valet.native.tool_runs import ToolRuns
+from valet.native.tool_sessions import ToolSessions
 from valet.native.toolbox import InstanceToolbox
 from valet.native.url_keys import UrlKeys
 from valet.native.verification import Verification
@@ -155,8 +156,10 @@ class World:
             self.provider,
             self.events,
         )
-        self.tool_runs = ToolRuns(
-            InstanceRecords(self.table, self.configs, self.now), self.sessions
+        records = InstanceRecords(self.table, self.configs, self.now)
+        self.tool_runs = None  # mcp_server has them
+        self.tool_sessions = ToolSessions(
+            InstanceChoice(records, self.sessions.config), self.sessions
         )
         self.ledger = Ledger(self.table, self.now)
         self.limits = CallLimits(self.table, self.now, start=lambda _: 0)

@@ -8,7 +8,7 @@ bodies, answers and errors are the same on both. What a backend cannot do it ref
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from valet.native.authorizations import Returned
     from valet.native.configs import Configs
     from valet.native.connect_pages import ConnectPage
+    from valet.tools.results import ToolResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,14 @@ class Erased:
 
     counts: dict[str, int]
     revoked: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRun:
+    """A tool that was called without MCP, and in which config."""
+
+    config: str
+    result: ToolResult
 
 
 class Instances(Protocol):
@@ -90,6 +99,18 @@ class Accounts(Protocol):
 class Grants(Protocol):
     def email(self, account: Account) -> str | None:
         """Which account of the provider it is, where that is known."""
+        ...
+
+
+class ToolRuns(Protocol):
+    def run(
+        self, user: UserKey, tool: str, config: str | None, arguments: Mapping[str, Any]
+    ) -> ToolRun:
+        """Run one tool of a user's instance of a config, or of the one that exposes it.
+
+        Raises:
+            UnknownName, NotFound, BadRequest: there is no such tool for this user, or several.
+        """
         ...
 
 
@@ -133,6 +154,10 @@ class Backend(Protocol):
     def accounts(self) -> Accounts: ...
 
     def grants(self) -> Grants: ...
+
+    def tool_runs(self) -> ToolRuns | None:
+        """None where the function that serves MCP runs them."""
+        ...
 
     def consent(self) -> Consent: ...
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from valet.scalekit.erase import Erase
     from valet.scalekit.instances import Instances
     from valet.scalekit.session_tokens import SessionTokens
+    from valet.scalekit.tool_runs import ToolRuns
     from valet.scalekit.verification import Verification
 
 
@@ -79,6 +80,16 @@ def session_tokens() -> SessionTokens:
     from valet.scalekit.session_tokens import SessionTokens
 
     return SessionTokens(api(), instances())
+
+
+@cache
+def tool_runs() -> ToolRuns:
+    from valet.native.instance_choice import InstanceChoice
+    from valet.native.instance_records import InstanceRecords
+    from valet.scalekit.tool_runs import ToolRuns
+
+    choice = InstanceChoice(InstanceRecords(wiring.table(), configs()), configs().current)
+    return ToolRuns(choice, configs(), accounts(), api(), wiring.tickets(), wiring.audit())
 
 
 @cache

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from valet.native.sessions import Sessions
     from valet.native.tickets import Tickets
     from valet.native.tokens import Tokens
-    from valet.native.tool_runs import ToolRuns
+    from valet.native.tool_sessions import ToolSessions
     from valet.native.url_keys import UrlKeys
     from valet.native.verification import Verification
 
@@ -202,12 +202,18 @@ def session_tokens() -> SessionTokens:
     return SessionTokens(table(), instances(), signers(), endpoint())
 
 
-@cache
-def tool_runs() -> ToolRuns:
-    from valet.native.instance_records import InstanceRecords
-    from valet.native.tool_runs import ToolRuns
+def tool_runs() -> None:
+    """mcp_server runs them, in the session that `tool_sessions` finds."""
 
-    return ToolRuns(InstanceRecords(table(), configs()), sessions())
+
+@cache
+def tool_sessions() -> ToolSessions:
+    from valet.native.instance_choice import InstanceChoice
+    from valet.native.instance_records import InstanceRecords
+    from valet.native.tool_sessions import ToolSessions
+
+    choice = InstanceChoice(InstanceRecords(table(), configs()), sessions().config)
+    return ToolSessions(choice, sessions())
 
 
 @cache

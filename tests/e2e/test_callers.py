@@ -104,7 +104,7 @@ def _of(deployment: Deployment, user: User, mine: dict[str, str]) -> list[str]:
 
 
 def _send(api: Api, route: str, user: User, mine: dict[str, str], how: dict[str, Any]) -> int:
-    method, path = route.split()
+    method, path = route.replace("ANY ", "POST ").split()
     identity = mine["instance"] if "instances" in path else "unknown-authorization"
     name = "MY_CALENDAR" if "connections" in path else mine["config"]
     filled = {"user": user.id, "id": identity, "name": name, "token_id": mine["token"]}

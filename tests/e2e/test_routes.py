@@ -280,6 +280,13 @@ def runs_a_tool(scene: Scene) -> None:
     assert len(answer["result"]["messages"]) == 2
 
 
+def runs_no_tool_by_another_method(scene: Scene) -> None:
+    connect(scene.user)
+    for method in ("GET", "PUT", "DELETE"):
+        answer = scene.service(method, "/tools/gmail_fetch_mails")
+        assert problem(answer) == (404, "not_found")
+
+
 def serves_mcp(scene: Scene) -> None:
     answer = wire.post(scene.api, scene.user.ensure()["url"], "tools/list")
     names = [tool["name"] for tool in answer.json()["result"]["tools"]]
@@ -331,6 +338,7 @@ _CASES: dict[str, Callable[[Scene], None]] = {
     "GET /tools": lists_tools,
     "DELETE /users/{user}": erases_a_user,
     "POST /users/{user}/tools/{tool}": runs_a_tool,
+    "ANY /users/{user}/tools/{tool}": runs_no_tool_by_another_method,
     "GET /connect/{ticket}": shows_the_connect_page,
     "POST /connect/{ticket}/{connection}": starts_a_consent,
     "GET /oauth/callback/{connection}": takes_the_callback,
@@ -354,7 +362,7 @@ def test_every_route_of_the_template_and_of_the_readme_has_a_case_here() -> None
 
 
 # The answer has something of our own server, of our catalogue or of our vault in it.
-_OF_NATIVE = set(routes("mcp_server")) | {
+_OF_NATIVE = set(routes("mcp_server")) - {"POST /users/{user}/tools/{tool}"} | {
     *("GET /tools", "POST /instances", "POST /users/{user}/instances"),
     *("POST /connect/{ticket}/{connection}", "DELETE /users/{user}"),
     *(f"{prefix}/connections/{{name}}" for prefix in ("DELETE ", "DELETE /users/{user}")),

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tests.e2e.api import Api
     from tests.e2e.people import User
 
-pytestmark = pytest.mark.native_only("Scalekit runs the tools")
-
 FETCH, CREATE = "gmail_fetch_mails", "googlecalendar_create_event"
 
 
@@ -48,6 +46,7 @@ def test_a_service_gets_the_link_for_an_account_that_is_not_connected(user: User
     assert api.as_service("POST", run, {"config": CONFIG}).json()["code"] == "ok"
 
 
+@pytest.mark.native_only("Scalekit does a call as often as it comes")
 def test_a_write_is_done_once_whichever_way_it_comes(user: User, api: Api) -> None:
     connect(user, CALENDAR)
     lunch = {"summary": "Lunch", "start_datetime": "2026-12-01T12:00:00+01:00"}

@@ -17,11 +17,13 @@ from tests.functions.support import VERIFY_URL, Answer, Bundle, GuardedTable, Ro
 from tests.infra.template_support import deployed_functions
 from tests.world import CALENDAR, CONFIG, GMAIL, URL
 from valet import wiring
+from valet.adapters.call_log import CallLog
 from valet.adapters.scalekit_http import HttpxScalekit
 from valet.native.authorizations import Authorizations
 from valet.native.connect_pages import ConnectPages
 from valet.native.endpoint import Endpoint
 from valet.native.forget import Forget
+from valet.native.instance_choice import InstanceChoice
 from valet.native.instance_records import InstanceRecords
 from valet.native.tickets import Tickets
 from valet.scalekit.accounts import Accounts, Grants
@@ -36,6 +38,7 @@ from valet.scalekit.disconnect import Disconnect
 from valet.scalekit.erase import Erase
 from valet.scalekit.instances import Instances
 from valet.scalekit.session_tokens import SessionTokens
+from valet.scalekit.tool_runs import ToolRuns
 from valet.scalekit.verification import Verification
 
 if TYPE_CHECKING:
@@ -110,6 +113,14 @@ class Hosted(Bundle):
             "configs": configs,
             "instances": instances,
             "session_tokens": SessionTokens(self.api, instances, self.now),
+            "tool_runs": ToolRuns(
+                InstanceChoice(instances.records, configs.current),
+                configs,
+                accounts,
+                self.api,
+                self.tickets,
+                CallLog(),
+            ),
             "accounts": accounts,
             "grants": Grants(),
             "consent": Consent(

@@ -102,6 +102,9 @@ CASES: dict[str, Case] = {
     for prefix in ("", "/users/{user}")
 }
 
+# With Scalekit it runs tools; on native mcp_server's POST comes before it, and nothing is left.
+IDLE = "ANY /users/{user}/tools/{tool}"
+
 CALLERS = {
     "jwt": events.jwt(),
     "iam": events.iam(),
@@ -113,12 +116,13 @@ CALLERS = {
 
 
 def all_routes() -> dict[str, tuple[str, str]]:
-    """Route key to function and kind of caller."""
+    """Route key to function and kind of caller, but for the idle one."""
     return {
         route: (function, about.caller)
         for function in FUNCTIONS
         if function != "mcp_server"
         for route, about in importlib.import_module(function).ROUTES.items()
+        if route != IDLE
     } | dict.fromkeys(mcp_server.IAM_ROUTES, ("mcp_server", "iam"))
 
 
@@ -148,6 +152,16 @@ def test_a_route_answers_its_own_kind_of_caller_and_no_other(
         assert answer.status == 403
         assert answer.code == "forbidden"
         assert bundle.world.table.items == before
+
+
+@pytest.mark.parametrize("who", CALLERS)
+def test_who_runs_a_tool_by_another_method_than_post_finds_nothing(
+    bundle: Bundle, who: str
+) -> None:
+    path = {"user": "alice", "tool": "gmail_fetch_mails"}
+    for method in ("GET", "POST"):
+        answer = bundle.call("ensure_instance", IDLE, path=path, caller=CALLERS[who], method=method)
+        assert answer.code == ("not_found" if who == "iam" else "forbidden")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from valet.connectors.catalog import load_connector
+from valet.connectors.catalog import load_connector, title
+from valet.errors import Misconfigured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,3 +42,12 @@ def offered(config: McpConfig, connections: Mapping[str, Connection]) -> dict[st
         for connection in [connections.get(mapping.connection)]
         if connection and connection.connector == mapping.connector
     }
+
+
+def removed(connector: str) -> Misconfigured:
+    """Why a tool cannot be called whose connection is offered no more."""
+    return Misconfigured(
+        f"{title(connector)} was removed from this app: do not retry, its operator has to declare "
+        "the connection again, or take the tool out of the config",
+        code="connection_removed",
+    )

@@ -28,6 +28,7 @@ from valet.native.provider import (
     TokenEndpoint,
     TokenGrant,
 )
+from valet.native.standing import why_not
 from valet.native.table import ConditionFailed, Table
 from valet.tools.results import NotConnected
 
@@ -121,7 +122,7 @@ class Tokens:
 
     def _open(self, account: Account) -> TokenSet:
         if account.status is not AccountStatus.ACTIVE:
-            raise NotConnected(account.connection, _why_not(account))
+            raise NotConnected(account.connection, why_not(account.status))
         return self.grants.open(account)
 
     def _refresh_once(
@@ -228,16 +229,4 @@ class Tokens:
                 raise Busy("the grant is being renewed: try again in a few seconds") from None
             return self._open(newer), newer
         self.accounts.announce(account, AccountStatus.EXPIRED)
-        raise NotConnected(account.connection, _EXPIRED)
-
-
-_EXPIRED = "the provider no longer honours this grant"
-
-
-def _why_not(account: Account) -> str:
-    return {
-        AccountStatus.PENDING_AUTH: "it has not been authorized yet",
-        AccountStatus.PENDING_VERIFICATION: "its authorization has not been finished in the app",
-        AccountStatus.EXPIRED: _EXPIRED,
-        AccountStatus.DISCONNECTED: "it has been disconnected",
-    }[account.status]
+        raise NotConnected(account.connection, why_not(AccountStatus.EXPIRED))

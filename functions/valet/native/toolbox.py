@@ -13,10 +13,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from valet.connectors.catalog import load_connector
-from valet.errors import Misconfigured, TooMany, ValetError
+from valet.errors import ValetError
 from valet.models import Access
 from valet.native.audit import UNKNOWN_TOOL, CallRecord, WatchedProvider, arguments_hash
-from valet.native.exposure import exposed_tools
+from valet.native.exposure import exposed_tools, removed
 from valet.native.ledger import Entry, Ledger, fingerprint
 from valet.native.table import TableUnavailable
 from valet.native.tickets import MOST_IN_CALLS
@@ -29,6 +29,8 @@ from valet.tools.results import (
     ToolResult,
     ToolView,
     UnknownTool,
+    connect_first,
+    refusal,
 )
 from valet.tools.scopes import missing
 from valet.tools.views import tool_view
@@ -147,23 +149,15 @@ class InstanceToolbox:
             return self._granted(self._offer(mapping, tool), arguments)
         except InvalidArguments as error:
             return ToolResult(str(error), is_error=True, code=error.code)
-        except TooMany as error:
-            wait = error.retry_after
-            return ToolResult(_sentence(error), is_error=True, code=error.code, retry_after=wait)
         except TableUnavailable as error:
             return ToolResult(_UNAVAILABLE, is_error=True, code=error.code)
         except ValetError as error:
-            return ToolResult(_sentence(error), is_error=True, code=error.code)
+            return refusal(error)
 
     def _offer(self, mapping: ConnectionTools, tool: Tool) -> _Offer:
         connection = self.session.connections.get(mapping.connection)
         if connection is None:
-            title = load_connector(mapping.connector).title
-            raise Misconfigured(
-                f"{title} was removed from this app: do not retry, its operator has to declare the "
-                "connection again, or take the tool out of the config",
-                code="connection_removed",
-            )
+            raise removed(mapping.connector)
         return _Offer(tool, connection, self.session.accounts[connection.name])
 
     def _granted(self, offer: _Offer, arguments: Mapping[str, Any]) -> ToolResult:
@@ -217,14 +211,7 @@ class InstanceToolbox:
     def _connect_first(self, offer: _Offer, reason: str, code: str) -> ToolResult:
         link = self.tickets.issue(self.session.user, self.session.config.name, most=MOST_IN_CALLS)
         title = load_connector(offer.connection.connector).title
-        return ToolResult(
-            f"{title} is not ready for this: {reason}. Ask the user to open {link.url} (it works "
-            "for 10 minutes), connect the account there, and then call this tool again.",
-            is_error=True,
-            code=code,
-            connect_url=link.url,
-            connect_to=title,
-        )
+        return connect_first(title, reason, code, link.url)
 
 
 _LACKING = "the account's grant lacks a permission that this tool needs"
@@ -260,8 +247,3 @@ def _result_id(result: ToolResult) -> str | None:
 @cache
 def _view(connector: str, name: str) -> ToolView:
     return tool_view(load_connector(connector).tool(name), name)
-
-
-def _sentence(error: ValetError) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."

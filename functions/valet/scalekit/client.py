@@ -3,7 +3,8 @@
 The token comes by client credentials and is kept until shortly before it ends; who waits for one
 waits for the same fetch. A 401 may mean that it was taken back: it is fetched anew, once. A 429 was
 not carried out, so that it is repeated when it says, if the time allows; a failure without a
-verdict is repeated only for what is the same twice as once.
+verdict is repeated only for what is the same twice as once. A tool's failure at its provider has
+the provider's status, 401 and 429 among them: that is a verdict, and not about our token.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 BUDGET_SECONDS = 12.0  # for one call with its repeats: a function has 20
 ATTEMPT_SECONDS = 8.0
+TOOL_FAILED = "TOOL_ERROR"  # Scalekit's code for what a tool's provider refused, or failed at
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.3  # doubled each time
 _EARLY_SECONDS = 60.0  # how long before its end a token is not used any more
@@ -66,35 +68,37 @@ class Client:
         query: Mapping[str, str | list[str]] | None = None,
         body: Json | None = None,
         repeatable: bool = False,
+        seconds: float = ATTEMPT_SECONDS,
     ) -> Json:
-        """The answer's JSON object; `doing` says in errors what was asked for.
+        """The answer's JSON object; `doing` says in errors what was asked for, `seconds` is how
+        long one attempt may take.
 
         Raises:
             ScalekitRefused: it said no; with the status and its code.
             ScalekitUnavailable, ScalekitBusy, ScalekitCredentials, ScalekitAnswer.
         """
-        deadline = self.elapsed() + BUDGET_SECONDS
+        deadline = self.elapsed() + max(BUDGET_SECONDS, seconds)
         target = f"{path}?{urlencode(query, doseq=True)}" if query else path
         sent = None if body is None else json.dumps(body).encode()
         refused: str | None = None
         problem: ValetError = ScalekitCredentials()
-        seconds = 0.0
+        wait = 0.0
         for attempt in range(_ATTEMPTS):
             if attempt:
-                self._wait(seconds, deadline, problem)
+                self._wait(wait, deadline, problem)
             token = self._token(deadline, refused)
-            answer = self._try(method, target, token, sent, deadline)
-            seconds = _PAUSE_SECONDS * 2**attempt
+            answer = self._try(method, target, token, sent, self._left(deadline, seconds))
+            wait = _PAUSE_SECONDS * 2**attempt
             match answer:
                 case None:
-                    problem = ScalekitUnavailable()
+                    problem = ScalekitUnavailable(sent=True)
                     if not repeatable:
                         raise problem
-                case Answer(status=429):
-                    problem, seconds = ScalekitBusy(), _seconds(answer.retry_after, seconds)
-                case Answer(status=401) if refused is None:
-                    refused, seconds = token, 0.0
-                case Answer(status=401):
+                case Answer(status=429) if not _tool_failed(answer):
+                    problem, wait = ScalekitBusy(), _seconds(answer.retry_after, wait)
+                case Answer(status=401) if refused is None and not _tool_failed(answer):
+                    refused, wait = token, 0.0
+                case Answer(status=401) if not _tool_failed(answer):
                     raise ScalekitCredentials
                 case _:
                     return self._read(doing, answer)
@@ -116,7 +120,7 @@ class Client:
         raise ScalekitAnswer(doing, "an end of its pages")
 
     def _try(
-        self, method: str, target: str, token: str, body: bytes | None, deadline: float
+        self, method: str, target: str, token: str, body: bytes | None, seconds: float
     ) -> Answer | None:
         """An answer with a verdict, or None."""
         url = f"{self.credentials.get().env_url}{target}"
@@ -124,10 +128,11 @@ class Client:
         if body is not None:
             headers["content-type"] = "application/json"
         try:
-            answer = self.transport.send(Call(method, url, headers, body), self._left(deadline))
+            answer = self.transport.send(Call(method, url, headers, body), seconds)
         except NoAnswer:
             return None
-        return None if answer.status >= 500 and not _is_verdict(answer) else answer
+        verdict = answer.status < 500 or answer.status == 501 or _tool_failed(answer)
+        return answer if verdict else None
 
     def _token(self, deadline: float, refused: str | None) -> str:
         with self._lock:
@@ -168,8 +173,8 @@ class Client:
             raise ScalekitUnavailable
         return answer
 
-    def _left(self, deadline: float) -> float:
-        left = min(ATTEMPT_SECONDS, deadline - self.elapsed())
+    def _left(self, deadline: float, most: float = ATTEMPT_SECONDS) -> float:
+        left = min(most, deadline - self.elapsed())
         if left <= 0:
             raise ScalekitUnavailable
         return left
@@ -192,9 +197,9 @@ class Client:
         return said
 
 
-def _is_verdict(answer: Answer) -> bool:
-    """A tool that failed at its provider is a 500 that says so; repeating it could send twice."""
-    return answer.status == 501 or error_code(answer.body) == "TOOL_ERROR"
+def _tool_failed(answer: Answer) -> bool:
+    """Repeating such a call could send twice."""
+    return error_code(answer.body) == TOOL_FAILED
 
 
 def _seconds(retry_after: str | None, otherwise: float) -> float:

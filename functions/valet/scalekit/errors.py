@@ -39,12 +39,16 @@ class ScalekitRefused(ProviderFailure):
 
 
 class ScalekitUnavailable(ProviderFailure):
-    """No verdict: no answer in time, or a 5xx; it may have been carried out all the same."""
+    """No verdict: no answer in time, or a 5xx.
+
+    What was `sent` may have been carried out all the same.
+    """
 
     code = "scalekit_unavailable"
 
-    def __init__(self) -> None:
+    def __init__(self, *, sent: bool = False) -> None:
         super().__init__("Scalekit cannot be reached right now: try again in a minute")
+        self.sent = sent
 
 
 class ScalekitBusy(TooMany):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from valet.errors import BadRequest, ValetError
+from valet.errors import BadRequest, TooMany, ValetError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +63,29 @@ class ToolView:
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]
     annotations: Mapping[str, bool] = field(default_factory=dict)
+
+
+def refusal(error: ValetError) -> ToolResult:
+    """A call that an error kept from being made, or from being finished."""
+    text = str(error)
+    return ToolResult(
+        f"{text[:1].upper()}{text[1:]}.",
+        is_error=True,
+        code=error.code,
+        retry_after=error.retry_after if isinstance(error, TooMany) else None,
+    )
+
+
+def connect_first(title: str, reason: str, code: str, url: str) -> ToolResult:
+    """A call that has to wait for the user to authorize; `title` is what the link connects."""
+    return ToolResult(
+        f"{title} is not ready for this: {reason}. Ask the user to open {url} (it works for 10 "
+        "minutes), connect the account there, and then call this tool again.",
+        is_error=True,
+        code=code,
+        connect_url=url,
+        connect_to=title,
+    )
 
 
 class UnknownTool(BadRequest):

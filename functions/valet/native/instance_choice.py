@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from valet.errors import BadRequest, NotFound, UnknownName
-from valet.models import Access
 from valet.native.exposure import all_exposed
 
 if TYPE_CHECKING:
-    from valet.models import McpInstance, UserKey
+    from collections.abc import Callable
+
+    from valet.models import McpConfig, McpInstance, UserKey
     from valet.native.instance_records import InstanceRecords
-    from valet.native.sessions import Session, Sessions
 
 
 @dataclass(frozen=True, slots=True)
-class ToolRuns:
+class InstanceChoice:
     instances: InstanceRecords
-    sessions: Sessions
+    config: Callable[[str], McpConfig | None]  # as whoever runs the tool sees it
 
-    def session(self, user: UserKey, tool: str, config: str | None) -> Session:
-        """The session to run a tool in: of the config's instance, or of the one that exposes it.
+    def of(self, user: UserKey, tool: str, config: str | None) -> McpInstance:
+        """The config's instance, or that of the one config which exposes the tool.
 
         A named config decides, whether it exposes the tool or not: that is for the call to say.
 
@@ -30,23 +30,19 @@ class ToolRuns:
             NotFound: the user has no instance of the config, or none at all.
             BadRequest: several of the user's configs expose the tool.
         """
-        instance = self._of(user, config) if config else self._with(user, tool)
-        session = self.sessions.for_instance(instance, Access.FULL, "iam")
-        if session is None:
-            raise _no_instance(instance.config)
-        return session
+        return self._of(user, config) if config else self._with(user, tool)
 
     def _of(self, user: UserKey, config: str) -> McpInstance:
         name = self.instances.configs.find(config).name
         instance = self.instances.owned(user, name)
         if instance is None:
-            raise _no_instance(name)
+            raise no_instance(name)
         return instance
 
     def _with(self, user: UserKey, tool: str) -> McpInstance:
         owned = self.instances.of(user)
         if not owned:
-            raise _no_instance("the config")
+            raise no_instance("the config")
         exposed = {instance.config: self._exposed(instance) for instance in owned}
         found = [instance for instance in owned if tool in exposed[instance.config]]
         if not found:
@@ -60,11 +56,11 @@ class ToolRuns:
         return found[0]
 
     def _exposed(self, instance: McpInstance) -> tuple[str, ...]:
-        config = self.sessions.config(instance.config)
+        config = self.config(instance.config)
         return all_exposed(config, self.instances.configs.catalogue) if config else ()
 
 
-def _no_instance(config: str) -> NotFound:
+def no_instance(config: str) -> NotFound:
     return NotFound(
         f"the user has no instance of {config}: POST /users/{{user}}/instances makes one",
         code="no_instance",
