@@ -133,11 +133,6 @@ def test_a_pause_that_the_provider_asks_for_is_passed_on() -> None:
     assert "30 seconds" in result.text
 
 
-def test_a_missing_scope_names_the_scope_to_ask_for() -> None:
-    result, _ = call("gmail_send_message", MAIL, google_error(403, "insufficientPermissions"))
-    assert result.missing_scopes == ("https://www.googleapis.com/auth/gmail.send",)
-
-
 def test_a_refused_token_is_left_to_the_caller_to_refresh() -> None:
     for name, arguments in (("gmail_fetch_mails", {}), ("gmail_send_message", MAIL)):
         with pytest.raises(TokenRefused):

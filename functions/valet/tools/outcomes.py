@@ -74,10 +74,6 @@ def unknown_outcome(tool: Tool) -> ToolResult:
 def refused(tool: Tool, response: ProviderResponse) -> ToolResult:
     """What a provider's answer with an error status comes to."""
     code = _code(tool, response)
-    if code == "missing_scope":
-        return ToolResult(
-            _NEXT_STEP[code], is_error=True, code=code, missing_scopes=tool.scopes[:1]
-        )
     if code == "provider_unavailable" and not tool.read_only:
         # A gateway's 502 or 504 says nothing about what the server behind it has done.
         return unknown_outcome(tool)

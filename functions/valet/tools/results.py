@@ -45,8 +45,7 @@ class ToolResult:
     code: str = "ok"
     connect_url: str | None = None  # set when the user has to authorize first
     connect_to: str = ""  # what the link connects, for the user's eyes: "Gmail"
-    retry_after: int | None = None  # seconds, when the provider asked for a pause
-    missing_scopes: tuple[str, ...] = ()  # the grant lacks these; a reconnect should ask for them
+    retry_after: int | None = None  # seconds, when our limit or the provider asked for a pause
     attachments: tuple[Media | Document, ...] = ()
 
 
