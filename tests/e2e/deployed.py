@@ -66,6 +66,24 @@ class Deployment:
         found = aws("iam").get_role(RoleName=self.resources[f"{function}Role"])
         return str(found["Role"]["Arn"])
 
+    def renew(self, function: str, **variables: str) -> dict[str, str]:
+        """Replace a function's workers, as Lambda does in its own time, and change its environment.
+
+        Returns the environment that it had.
+        """
+        functions, name = aws("lambda"), self.resources[function]
+        now = functions.get_function_configuration(FunctionName=name)
+        before: dict[str, str] = now["Environment"]["Variables"]
+        functions.update_function_configuration(
+            FunctionName=name,
+            # The emulator takes an unchanged timeout for a change; a new description it does not.
+            Timeout=now["Timeout"],
+            Environment={"Variables": before | variables},
+        )
+        waiter = functions.get_waiter("function_updated_v2")
+        waiter.wait(FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+        return before
+
     def items(self) -> list[dict[str, Any]]:
         """The whole table, in DynamoDB's own JSON."""
         pages = aws("dynamodb").get_paginator("scan").paginate(TableName=self.table)

@@ -27,15 +27,10 @@ _BETWEEN_READS = 2.0  # the ring is read past its cache no more often than this
 @pytest.fixture
 def renew(deployment: Deployment) -> Iterator[Callable[[str], None]]:
     """Replaces a function's workers, as Lambda does in its own time; and once more at the end."""
-    functions, renewed = aws("lambda"), set[str]()
+    renewed = set[str]()
 
     def act(logical_id: str) -> None:
-        name = deployment.resources[logical_id]
-        now = functions.get_function_configuration(FunctionName=name)
-        # The emulator takes an unchanged timeout for a change; a new description it does not.
-        functions.update_function_configuration(FunctionName=name, Timeout=now["Timeout"])
-        waiter = functions.get_waiter("function_updated_v2")
-        waiter.wait(FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+        deployment.renew(logical_id)
         renewed.add(logical_id)
 
     yield act

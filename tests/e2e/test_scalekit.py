@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from infra.local.deployment import SCALEKIT, SCALEKIT_CLIENT
 from tests.e2e import canaries
 from tests.e2e.consent import CALENDAR, GMAIL, connect
+from tests.e2e.scalekit import state
 from tests.e2e.test_leaks import logged, stored
 from tests.e2e.wire import call, list_tools
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.scalekit_only
 
 TOOLS = {"gmail_fetch_mails", "googlecalendar_create_event"}
-
-
-def state() -> Any:
-    return httpx.get(f"{SCALEKIT}/_test/state", timeout=30, trust_env=False).json()
 
 
 def test_the_deploy_made_the_config_at_scalekit(deployment: Deployment) -> None:
@@ -61,6 +57,7 @@ def test_nothing_of_scalekits_is_in_a_log_or_in_the_table(
         **{link["state"]: "state" for link in known["links"].values() if link["state"]},
         **{value: kind for value, kind in canaries.SEEN.items() if kind in ("JWT", "cookie")},
         **{value: kind for value, kind in canaries.SEEN.items() if kind == "authorization_id"},
+        **{value: kind for value, kind in canaries.SEEN.items() if kind == "session token"},
     }
     lines, items = list(logged()), list(stored(deployment))
     # The search has seen what it is about, and what it looks for.

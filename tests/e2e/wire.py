@@ -62,11 +62,17 @@ def list_tools(
     return with_client(url, use, mode, token, auth)
 
 
-def call(url: str, tool: str, arguments: dict[str, Any] | None = None, mode: str = "auto") -> Any:
+def call(
+    url: str,
+    tool: str,
+    arguments: dict[str, Any] | None = None,
+    mode: str = "auto",
+    token: str | None = None,
+) -> Any:
     async def use(client: Client) -> Any:
         return await client.call_tool(tool, arguments or {})
 
-    return with_client(url, use, mode)
+    return with_client(url, use, mode, token)
 
 
 def text(result: Any) -> str:

@@ -1,0 +1,32 @@
+"""The fake Scalekit's control plane: what it knows, and its clock."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from infra.local.deployment import SCALEKIT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def state() -> Any:
+    return httpx.get(f"{SCALEKIT}/_test/state", timeout=30, trust_env=False).json()
+
+
+@contextmanager
+def later(seconds: int) -> Iterator[None]:
+    """By Scalekit's clock, for a while."""
+    _config(clock_skew=seconds)
+    try:
+        yield
+    finally:
+        _config(clock_skew=0)
+
+
+def _config(**settings: Any) -> None:
+    answer = httpx.post(f"{SCALEKIT}/_test/config", json=settings, timeout=30, trust_env=False)
+    answer.raise_for_status()
