@@ -12,11 +12,12 @@ import pytest
 
 from tests.e2e import canaries
 from tests.e2e.deployed import Deployment, aws
-from tests.e2e.wire import list_tools
+from tests.e2e.wire import post
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.e2e.api import Api
     from tests.e2e.people import User
 
 pytestmark = pytest.mark.native_only("URLs are Scalekit's")
@@ -75,9 +76,16 @@ def _cold_starts(deployment: Deployment) -> set[str]:
     return {line["function_request_id"] for line in told if line.get("cold_start")}
 
 
+def _is_served(api: Api, url: str) -> bool:
+    """By a call, since of MCP's requests only those are in the log; its arguments are wrong."""
+    params = {"name": "gmail_fetch_mails", "arguments": {"max_results": "all"}}
+    return post(api, url, "tools/call", params).status_code == 200
+
+
 def test_a_rolled_key_signs_new_urls_at_once_and_old_urls_go_on(
     user: User,
     other: User,
+    api: Api,
     deployment: Deployment,
     renew: Callable[[str], None],
     roll: Callable[[str], None],
@@ -86,17 +94,17 @@ def test_a_rolled_key_signs_new_urls_at_once_and_old_urls_go_on(
     assert _signed_by(old) != "k2"
     starts = _cold_starts(deployment)
     renew("McpServerFunction")
-    tools, warm_at = list_tools(old), time.monotonic()
-    assert tools
+    assert _is_served(api, old)
+    warm_at = time.monotonic()
     (start,) = _cold_starts(deployment) - starts
 
     roll("k2")
     new = other.ensure()["url"]
     assert _signed_by(new) == "k2"
     # The same worker, whose ring is from before the roll, and not read within the last moment.
-    while list_tools(old) != tools or time.monotonic() < warm_at + _BETWEEN_READS:
+    while not _is_served(api, old) or time.monotonic() < warm_at + _BETWEEN_READS:
         assert time.monotonic() < warm_at + 60, "the old URL is out of order"
-    assert list_tools(new) == tools
-    assert list_tools(old) == tools
+    assert _is_served(api, new)
+    assert _is_served(api, old)
     assert user.ensure()["url"] == old
     assert _cold_starts(deployment) - starts == {start}
