@@ -24,7 +24,8 @@ from valet.http import (
 from valet.models import ConnectionTools
 from valet.native.exposure import all_exposed
 from valet.views import catalogue_view, config_view, impact_view
-from valet.wiring import backend, endpoint
+from valet.wiring import backend
+from valet.wiring.shared import endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -30,7 +30,8 @@ from valet.native.readiness import readiness
 from valet.native.session_tokens import LONGEST, SHORTEST, USUAL
 from valet.run_tool import answer
 from valet.users import checked_user
-from valet.wiring import backend, tickets
+from valet.wiring import backend
+from valet.wiring.shared import tickets
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -36,8 +36,7 @@ from valet.native.access_tokens import InsufficientScope, NotAccepted
 from valet.native.session_tokens import PREFIX
 from valet.native.sessions import Session
 from valet.native.toolbox import InstanceToolbox
-from valet.wiring import (
-    audit,
+from valet.wiring.server import (
     handles,
     ledger,
     limits,
@@ -45,10 +44,10 @@ from valet.wiring import (
     protected_resource,
     provider_http,
     sessions,
-    tickets,
     tokens,
     tool_sessions,
 )
+from valet.wiring.shared import audit, tickets
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

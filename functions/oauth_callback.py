@@ -26,7 +26,8 @@ from valet.native.vault import SealBroken
 from valet.native.verification import DifferentAccount
 from valet.pages import connect_page, problem_page
 from valet.settings import settings
-from valet.wiring import backend, endpoint
+from valet.wiring import backend
+from valet.wiring.shared import endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -58,9 +58,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _fresh_caches() -> None:
     """A warm function keeps what it built; a test must not find what another one built."""
-    from valet import scalekit_wiring, settings, wiring
+    from valet import settings
+    from valet.wiring import native, scalekit, server, shared
 
-    for module in (settings, wiring, scalekit_wiring):
+    for module in (settings, shared, native, server, scalekit):
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from valet import wiring
 from valet.connectors.catalog import load_connector
 from valet.models import ConnectionTools, Secret, TokenSet, UserId, user_key
 from valet.native.table import Key, Update
+from valet.wiring import native, shared
 
 TOOLS = 20
 _CONNECTION = "MY_GMAIL"
@@ -20,8 +20,8 @@ def write() -> str:
     """Set the scene; give the key of the user's MCP URL."""
     gmail, user = load_connector("gmail"), user_key(UserId("ann"))
     exposed = [ConnectionTools(_CONNECTION, tuple(gmail.tools)[:TOOLS])]
-    configs, instances = wiring.configs(), wiring.instances()
-    wiring.endpoint().set("https://mcp.example.com")
+    configs, instances = native.configs(), native.instances()
+    shared.endpoint().set("https://mcp.example.com")
     connection = configs.put_connection(_CONNECTION, "gmail", None, owner="bench", replaces=False)
     configs.put("bench", "", exposed, owner="bench", replaces=False)
     tokens = TokenSet(
@@ -33,7 +33,7 @@ def write() -> str:
     )
     scopes = frozenset(scope for tool in gmail.tools.values() for scope in tool.scopes)
     done = Update(Key("AUTHORIZATION#bench"), set={"done": True})
-    wiring.grants().connect(user, connection, tokens, scopes, done)
+    native.grants().connect(user, connection, tokens, scopes, done)
     return instances.url(instances.ensure("bench", user)).rsplit("/", 1)[1]
 
 

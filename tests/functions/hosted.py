@@ -13,10 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 from infra.local.fake_scalekit.seed import CLIENT_ID, CLIENT_SECRET
 from tests import events
 from tests.fakes import Clock, FakeEvents
-from tests.functions.support import VERIFY_URL, Answer, Bundle, GuardedTable, Role
+from tests.functions.support import VERIFY_URL, Answer, Bundle, GuardedTable, Role, is_builder
 from tests.infra.template_support import deployed_functions
 from tests.world import CALENDAR, CONFIG, GMAIL, URL
-from valet import wiring
 from valet.adapters.call_log import CallLog
 from valet.adapters.scalekit_http import HttpxScalekit
 from valet.native.authorizations import Authorizations
@@ -93,7 +92,7 @@ class Hosted(Bundle):
             module = importlib.import_module(function)
             monkeypatch.setattr(module, "backend", lambda: self.parts)
             for name, value in list(vars(module).items()):
-                if hasattr(value, "cache_clear") and value.__module__ == wiring.__name__:
+                if is_builder(value):
                     monkeypatch.setattr(module, name, lambda built=shared[name]: built)
         self.endpoint.set(URL)
 

@@ -17,7 +17,6 @@ from tests import events
 from tests.fakes import FakeOAuthClients, FakeVault, MemoryTable
 from tests.infra.template_support import FUNCTIONS, allows
 from tests.world import CONFIG, GMAIL, GOOGLE, World
-from valet import wiring
 from valet.backend import Backend
 from valet.native.table import Delete, Item, Key, Put, Update, Write
 from valet.tools.provider import ProviderRequest, ProviderResponse
@@ -45,6 +44,11 @@ class Role:
         if self.function:
             allowed = allows(self.function, action, resource, backend=self.backend, **facts)
             assert allowed, f"{self.function} may not {action} on {resource} with {facts}"
+
+
+def is_builder(value: Any) -> bool:
+    """Whether it is of the wiring's, which builds once."""
+    return hasattr(value, "cache_clear") and value.__module__.startswith("valet.wiring.")
 
 
 class GuardedTable(MemoryTable):
@@ -181,7 +185,7 @@ class Bundle:
             if hasattr(module, "backend"):
                 monkeypatch.setattr(module, "backend", self._backend)
             for name, value in list(vars(module).items()):
-                built_once = hasattr(value, "cache_clear") and value.__module__ == wiring.__name__
+                built_once = is_builder(value)
                 if built_once and name != "audit":  # what is logged is what tests look at
                     monkeypatch.setattr(module, name, self._builder(name))
 

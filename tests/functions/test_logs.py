@@ -15,13 +15,13 @@ import httpx
 from tests import events
 from tests.issuer import ISSUER, FakeIssuer
 from tests.world import ALICE, CONFIG, GMAIL, GOOGLE, URL
-from valet import wiring
 from valet.adapters.provider_http import HttpxProvider
 from valet.adapters.token_endpoint import HttpxTokenEndpoint
 from valet.connectors.catalog import load_connector
 from valet.models import Secret
 from valet.native import keys
 from valet.native.provider import InvalidGrant, OAuthClient
+from valet.wiring import shared
 
 if TYPE_CHECKING:
     import io
@@ -166,7 +166,7 @@ def test_a_broken_seal_is_an_error_in_the_log(bundle: Bundle, log: io.StringIO) 
 
 def test_the_http_client_logs_no_url(log: io.StringIO) -> None:
     """httpx logs every request's URL at INFO: a search, a message's id, a recipient."""
-    assert wiring
+    assert shared
     answer = httpx.Response(200, stream=httpx.ByteStream(b'{"access_token": "at-9"}'))
     transport = httpx.MockTransport(lambda _: answer)
     endpoint = HttpxTokenEndpoint(httpx.Client(transport=transport), lambda url: url)

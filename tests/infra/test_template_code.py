@@ -84,40 +84,47 @@ def _tree(path: str) -> ast.Module:
     return ast.parse((ROOT / "functions" / path).read_text(encoding="utf-8"))
 
 
-_WIRING = {"native": "wiring", "scalekit": "scalekit_wiring"}
+_WIRING = {"wiring": "__init__"} | {n: n for n in ("shared", "native", "server", "scalekit")}
+
+
+def _wiring(module: str) -> ast.Module:
+    return _tree(f"valet/wiring/{_WIRING[module]}.py")
 
 
 @cache
 def _builders() -> dict[tuple[str, str], ast.FunctionDef]:
-    """By their module and name."""
+    """By their module of the wiring and their name."""
     return {
         (module, node.name): node
-        for module in _WIRING.values()
-        for node in _tree(f"valet/{module}.py").body
+        for module in _WIRING
+        for node in _wiring(module).body
         if isinstance(node, ast.FunctionDef)
     }
 
 
-def _called(tree: ast.AST, module: str) -> Iterator[tuple[str, str]]:
-    """The builders that code of a module calls: `name()`, or `wiring.name()`."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Name(id=name)):
-                yield module, name
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="wiring"), attr=name)):
-                yield "wiring", name
+def _imported(tree: ast.AST) -> dict[str, tuple[str, str]]:
+    """The builders that a module imports, by the name that it calls them by."""
+    return {
+        alias.name: (node.module.rpartition(".")[2], alias.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        if node.module and node.module.startswith("valet.wiring")
+        for alias in node.names
+    }
+
+
+def _called(builder: tuple[str, str]) -> set[tuple[str, str]]:
+    """The builders that a builder calls, or hands on to be called: of its module, or imported."""
+    module, imported = builder[0], _imported(_wiring(builder[0]))
+    names = {node.id for node in ast.walk(_builders()[builder]) if isinstance(node, ast.Name)}
+    return {imported.get(name, (module, name)) for name in names} & set(_builders())
 
 
 def _built_by(function: str, backend: str) -> set[tuple[str, str]]:
     """The builders that a function's entry point uses, and those that they use in turn."""
     tree = _tree(f"{function}.py")
-    waiting = {
-        ("wiring", alias.name)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == "valet.wiring"
-        for alias in node.names
-    } | {
-        (_WIRING[backend], node.attr)
+    waiting = set(_imported(tree).values()) | {
+        (backend, node.attr)
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "backend()"
     }
@@ -125,7 +132,7 @@ def _built_by(function: str, backend: str) -> set[tuple[str, str]]:
     while waiting:
         builder = waiting.pop()
         found.add(builder)
-        waiting |= (set(_called(_builders()[builder], builder[0])) & set(_builders())) - found
+        waiting |= _called(builder) - found
     return found
 
 

@@ -112,13 +112,14 @@ def test_every_client_can_be_made_in_every_partition(package: Path, tmp_path: Pa
 
 
 def test_the_services_kept_are_those_that_the_wiring_makes_clients_of() -> None:
-    tree = ast.parse((ROOT / "functions/valet/wiring.py").read_text(encoding="utf-8"))
+    modules = (ROOT / "functions/valet/wiring").glob("*.py")
     named = {
         node.args[0].value
-        for node in ast.walk(tree)
+        for module in modules
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
-        and node.func.id == "_aws"
+        and node.func.id == "aws_client"
         and isinstance(node.args[0], ast.Constant)
     }
     assert named == SERVICES

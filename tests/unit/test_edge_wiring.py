@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.infra.template_support import ROOT
-from valet import scalekit_wiring, wiring
+from valet.wiring import backend, native, scalekit, server, shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 BUILDERS: dict[str, Callable[[], Any]] = {
     f"{module.__name__}.{name}": value
-    for module in (wiring, scalekit_wiring)
+    for module in (shared, native, server, scalekit)
     for name, value in vars(module).items()
     if hasattr(value, "cache_clear")
     and not inspect.signature(value).parameters
@@ -52,31 +52,35 @@ def test_a_builder_makes_what_it_says_once(name: str) -> None:
 
 
 def test_what_is_shared_is_built_once() -> None:
-    assert wiring.tokens().grants is wiring.grants()
-    assert wiring.consent().pages.tickets is wiring.tickets()
-    assert wiring.instances().endpoint is wiring.tickets().endpoint
+    assert server.tokens().grants is native.grants()
+    assert native.consent().pages.tickets is shared.tickets()
+    assert native.instances().endpoint is shared.tickets().endpoint
 
 
-@pytest.mark.parametrize(("chosen", "module"), [("native", wiring), ("scalekit", scalekit_wiring)])
+@pytest.mark.parametrize(("chosen", "module"), [("native", native), ("scalekit", scalekit)])
 def test_the_backend_is_the_deployments_choice(
     monkeypatch: pytest.MonkeyPatch, chosen: str, module: object
 ) -> None:
     monkeypatch.setenv("BACKEND", chosen)
-    assert wiring.backend() is module
+    assert backend() is module
 
 
 def test_a_function_of_one_backend_does_not_import_the_other() -> None:
     """Neither does its start pay for both."""
-    native = imported("import create_config, ensure_instance, oauth_callback, mcp_server")
-    assert not [name for name in native if name.startswith("valet.scalekit")]
+    ours = imported("import create_config, ensure_instance, oauth_callback, mcp_server")
+    assert not [name for name in ours if "scalekit" in name]
+    program = "import create_config, ensure_instance, oauth_callback; ensure_instance.backend()"
+    hosted = imported(program, BACKEND="scalekit")
+    assert "valet.wiring.scalekit" in hosted
+    assert not {"valet.wiring.native", "valet.wiring.server"} & hosted
 
 
 def test_the_http_client_takes_nothing_from_the_environment() -> None:
-    assert wiring.http().trust_env is False
+    assert shared.http().trust_env is False
 
 
 def test_the_providers_hosts_are_those_of_the_connectors() -> None:
-    assert wiring.provider_http()._hosts == {"gmail.googleapis.com", "www.googleapis.com"}
+    assert server.provider_http()._hosts == {"gmail.googleapis.com", "www.googleapis.com"}
 
 
 def imported(program: str, **environment: str) -> set[str]:

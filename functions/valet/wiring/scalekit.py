@@ -1,12 +1,22 @@
-"""The rooms of the hosted backend, joined as lazily as `wiring` joins our own."""
+"""The rooms of the hosted backend, joined: `valet.backend.Backend`, and what its parts share."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING
 
-from valet import wiring
 from valet.settings import settings
+from valet.wiring.shared import (
+    audit,
+    authorizations,
+    endpoint,
+    events,
+    forget,
+    http,
+    json_secret,
+    table,
+    tickets,
+)
 
 if TYPE_CHECKING:
     from valet.native.connect_pages import ConnectPages
@@ -31,10 +41,10 @@ def api() -> Api:
     from valet.scalekit.client import Client
     from valet.scalekit.credentials import CredentialsSecret
 
-    secret = wiring.json_secret("scalekit_secret")
+    secret = json_secret("scalekit_secret")
     # A stand-in for Scalekit can exist where one for providers can: on a developer's machine.
     credentials = CredentialsSecret(secret, loopback=bool(settings().provider_override))
-    return Api(Client(HttpxScalekit(wiring.http()), credentials))
+    return Api(Client(HttpxScalekit(http()), credentials))
 
 
 @cache
@@ -48,7 +58,7 @@ def catalogue() -> Catalogue:
 def configs() -> Configs:
     from valet.scalekit.configs import Configs
 
-    return Configs(wiring.table(), catalogue(), api=api())
+    return Configs(table(), catalogue(), api=api())
 
 
 @cache
@@ -70,9 +80,9 @@ def instances() -> Instances:
     from valet.native.instance_records import InstanceRecords
     from valet.scalekit.instances import Instances
 
-    records = InstanceRecords(wiring.table(), configs())
+    records = InstanceRecords(table(), configs())
     url_per_user = settings().scalekit_mode == "instance"
-    return Instances(records, api(), wiring.events(), url_per_user=url_per_user)
+    return Instances(records, api(), events(), url_per_user=url_per_user)
 
 
 @cache
@@ -88,49 +98,49 @@ def tool_runs() -> ToolRuns:
     from valet.native.instance_records import InstanceRecords
     from valet.scalekit.tool_runs import ToolRuns
 
-    choice = InstanceChoice(InstanceRecords(wiring.table(), configs()), configs().current)
-    return ToolRuns(choice, configs(), accounts(), api(), wiring.tickets(), wiring.audit())
+    choice = InstanceChoice(InstanceRecords(table(), configs()), configs().current)
+    return ToolRuns(choice, configs(), accounts(), api(), tickets(), audit())
 
 
 @cache
 def connect_pages() -> ConnectPages:
     from valet.native.connect_pages import ConnectPages
 
-    return ConnectPages(wiring.tickets(), configs(), accounts())
+    return ConnectPages(tickets(), configs(), accounts())
 
 
 @cache
 def consent() -> Consent:
     from valet.scalekit.consent import Consent
 
-    states = wiring.authorizations().states
+    states = authorizations().states
     providers = settings().provider_override or "https:"
-    return Consent(states, connect_pages(), api(), wiring.endpoint(), providers)
+    return Consent(states, connect_pages(), api(), endpoint(), providers)
 
 
 @cache
 def callbacks() -> Callbacks:
     from valet.scalekit.callbacks import Callbacks
 
-    return Callbacks(wiring.authorizations())
+    return Callbacks(authorizations())
 
 
 @cache
 def verification() -> Verification:
     from valet.scalekit.verification import Verification
 
-    return Verification(wiring.authorizations(), configs(), accounts(), api())
+    return Verification(authorizations(), configs(), accounts(), api())
 
 
 @cache
 def disconnect() -> Disconnect:
     from valet.scalekit.disconnect import Disconnect
 
-    return Disconnect(api(), accounts(), configs(), wiring.events())
+    return Disconnect(api(), accounts(), configs(), events())
 
 
 @cache
 def erase() -> Erase:
     from valet.scalekit.erase import Erase
 
-    return Erase(api(), instances(), wiring.forget(), wiring.events())
+    return Erase(api(), instances(), forget(), events())
