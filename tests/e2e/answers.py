@@ -16,6 +16,7 @@ FORBIDDEN: Final = frozenset(
         *("access_tokens", "refresh_tokens", "refresh_token", "token", "bearer", "codes", "code"),
         *("code_verifier", "client_secret", "OAuth client", "URL keys", "JWT"),
         *("OAuth access token", "OAuth refresh token"),
+        *("Scalekit client", "Scalekit access token"),
     }
 )
 

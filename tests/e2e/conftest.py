@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.is_relative_to(_HERE):
             item.add_marker(pytest.mark.allow_hosts(["127.0.0.1"]))
             _skip_what_the_backend_has_not(item, backend)
-    items.sort(key=lambda item: item.path in (_HERE / "test_leaks.py", _HERE / "test_scalekit.py"))
+    items.sort(key=lambda item: item.path == _HERE / "test_leaks.py")
 
 
 def _skip_what_the_backend_has_not(item: pytest.Item, backend: str) -> None:

@@ -186,12 +186,14 @@ def test_a_user_cannot_name_another_user(user: User, other: User) -> None:
     assert other.call("GET", "/instances").json() == {"instances": []}
 
 
-@pytest.mark.native_only("searches the exchange at Google, which is Scalekit's")
-def test_a_link_by_itself_verifies_nothing(api: Api, user: User, google: Google) -> None:
+def test_a_link_by_itself_verifies_nothing(
+    api: Api, user: User, google: Google, deployment: Deployment
+) -> None:
     returning = start(api, user.ensure()["connect_url"]).allow()
     authorization = returning.authorization()
     assert api.send("POST", f"/authorizations/{authorization}/verify").status_code == 401
-    assert google.token_requests(code=returning.query["code"]) == []
+    if deployment.backend == "native":  # Scalekit exchanges the code before anybody is verified
+        assert google.token_requests(code=returning.query["code"]) == []
     assert user.connections()[GMAIL]["status"] == "PENDING_VERIFICATION"
 
 

@@ -14,13 +14,13 @@ import httpx
 import pytest
 
 from infra.local.deployment import OAUTH_CLIENTS
-from tests.e2e import answers, canaries
+from tests.e2e import answers, canaries, scalekit
 from tests.e2e.api import Api
 from tests.e2e.consent import GMAIL, connect
 from tests.e2e.deployed import Deployment, aws
 from tests.e2e.issuer import RESOURCE, Storage, signing_in
 from tests.e2e.people import sign_up
-from tests.e2e.wire import list_tools, post_call
+from tests.e2e.wire import call, list_tools, post_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from tests.e2e.issuer import Issuer
     from tests.e2e.listener import Listener
     from tests.e2e.people import User
-
-
-_NATIVE = pytest.mark.native_only("of our vault and server; Scalekit's: see test_scalekit")
 
 
 def logged() -> Iterator[tuple[str, str]]:
@@ -53,56 +50,73 @@ def stored(deployment: Deployment) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def life(deployment: Deployment, api: Api, google: Google, issuer: Issuer) -> User:
+def life(deployment: Deployment, api: Api, google: Google, request: pytest.FixtureRequest) -> User:
     """One whole life here too, so that there is something to find when this runs by itself."""
     user = sign_up(deployment, api)
     connect(user)
+    run = api.as_service("POST", f"/users/{user.id}/tools/gmail_fetch_mails", {})
+    assert run.json()["code"] == "ok"
+    if deployment.backend == "native":
+        kinds = _used(user, deployment, request.getfixturevalue("issuer"))
+    else:
+        kinds = _used_at_scalekit(user)
+    google.note()
+    google.note_log()
+    kinds |= {"JWT", "user", "URL path", "cookie", "state", "code", "authorization_id"}
+    kinds |= {"bearer", "refresh_tokens", "mail"}
+    assert kinds <= set(canaries.SEEN.values())
+    return user
+
+
+def _used(user: User, deployment: Deployment, issuer: Issuer) -> set[str]:
+    """Every way to our server; the kinds of secrets that came with it."""
     url = user.ensure()["url"]
-    fetched = post_call(api, url, "gmail_fetch_mails", {"max_results": 3})
+    fetched = post_call(user.api, url, "gmail_fetch_mails", {"max_results": 3})
     assert fetched["isError"] is False
     assert list_tools(url)
     token = user.token_for_mcp()
     assert list_tools(token["url"], token=token["token"])
     assert list_tools(RESOURCE, auth=signing_in(issuer, RESOURCE, user.id, Storage()))
-    google.note()
-    google.note_log()
     canaries.remember("OAuth client", OAUTH_CLIENTS["google"]["client_secret"])
     keys = aws("secretsmanager").get_secret_value(SecretId=deployment.resources["UrlKeys"])
     canaries.remember("URL keys", *json.loads(keys["SecretString"]).values())
-    kinds = set(canaries.SEEN.values())
-    assert {
-        *("JWT", "user", "URL path", "cookie", "state", "code", "code_verifier", "nonce"),
-        *("authorization_id", "bearer", "refresh_tokens", "mail", "OAuth client", "URL keys"),
-        *("session token", "OAuth access token"),
-    } <= kinds
-    return user
+    ours = {"OAuth client", "URL keys", "session token", "OAuth access token"}
+    return ours | {"code_verifier", "nonce"}
 
 
-@_NATIVE
+def _used_at_scalekit(user: User) -> set[str]:
+    assert not call(user.ensure()["url"], "gmail_fetch_mails", {"max_results": 3}).is_error
+    scalekit.note()
+    return {"Scalekit client", "Scalekit access token", "magic link", "MCP URL"}
+
+
 def test_no_secret_is_in_a_log_or_in_the_table(life: User, deployment: Deployment) -> None:
     lines, items = list(logged()), list(stored(deployment))
-    # The search has seen what it is about: the functions' logs, and this user's sealed grant.
-    assert {"EnsureInstanceLogs", "OAuthCallbackLogs", "McpServerLogs"} <= {
-        place.rpartition("/")[2] for place, _ in lines
-    }
-    assert any(life.key in text and GMAIL in text and "sealed" in text for _, text in items)
+    # The search has seen what it is about: the functions' logs, and what is kept of this user.
+    native = deployment.backend == "native"
+    groups = {"CreateConfigLogs", "EnsureInstanceLogs", "OAuthCallbackLogs"}
+    groups |= {"McpServerLogs"} if native else set()
+    assert groups <= {place.rpartition("/")[2] for place, _ in lines}
+    assert any("tool called" in text and life.key in text for _, text in lines)
+    of_them = [text for _, text in items if life.key in text]
+    assert of_them
+    assert any(GMAIL in text and "sealed" in text for text in of_them) == native
     assert canaries.find(lines + items, canaries.SEEN) == []
 
 
-@_NATIVE
 def test_no_secret_is_in_an_event(life: User, all_events: Listener) -> None:
     told = all_events.until(lambda text: life.key in text and '"ACTIVE"' in text)
     assert canaries.find((("event", text) for text in told), canaries.SEEN) == []
 
 
-@_NATIVE
-def test_no_answer_carries_what_no_caller_may_have(life: User) -> None:
+def test_no_answer_carries_what_no_caller_may_have(life: User, deployment: Deployment) -> None:
     assert life
+    ours = {"answer to POST /mcp", "answer to the MCP client's POST /mcp"}
     # The search has seen the answers of every kind of caller.
     assert {
-        *("answer to POST /instances", "answer to POST /connect", "answer to POST /mcp"),
+        *("answer to POST /instances", "answer to POST /connect", "answer to POST /users"),
         *("answer to POST /authorizations", f"answer to GET {answers.CALLBACK}"),
-        "answer to the MCP client's POST /mcp",
+        *(ours if deployment.backend == "native" else ()),
     } <= {place for place, _ in answers.SEEN}
     assert _in_answers() == []
 
@@ -110,7 +124,8 @@ def test_no_answer_carries_what_no_caller_may_have(life: User) -> None:
 def _in_answers() -> list[str]:
     """What must not be in an answer.
 
-    A state may be, on its way to Google but not back from it, and a session token where it is made.
+    A state may be, on its way to Google but not back from it, a session token where it is made, and
+    a magic link where a consent starts.
     """
     forbidden = {s: kind for s, kind in canaries.SEEN.items() if kind in answers.FORBIDDEN}
     states = {s: kind for s, kind in canaries.SEEN.items() if kind == "state"}
@@ -118,10 +133,14 @@ def _in_answers() -> list[str]:
     tokens = {s: kind for s, kind in canaries.SEEN.items() if kind == "session token"}
     issuers = ("answer to POST /instances", "answer to POST /users")
     others = [(place, text) for place, text in answers.SEEN if place not in issuers]
+    links = {s: kind for s, kind in canaries.SEEN.items() if kind == "magic link"}
+    start = "answer to POST /connect"
+    elsewhere = [(place, text) for place, text in answers.SEEN if place != start]
     return (
         canaries.find(answers.SEEN, forbidden)
         + canaries.find(back, states)
         + canaries.find(others, tokens)
+        + canaries.find(elsewhere, links)
     )
 
 

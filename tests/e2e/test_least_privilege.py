@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.local.deployment import SCALEKIT_SECRET
 from tests.e2e import canaries
 from tests.e2e.consent import connect
 from tests.e2e.deployed import Credentials, Deployment, aws
 from tests.e2e.people import CONFIG
+from tests.infra.template_support import BACKENDS, FUNCTIONS, deployed_functions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.e2e.people import User
-
-pytestmark = pytest.mark.native_only("four roles; those of Scalekit: see tests/infra")
 
 _TAKEN_OVER = """
 import os
@@ -36,12 +36,14 @@ def handler(event, context):
     return [os.environ["AWS_" + name] for name in
             ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")]
 """
-_ROLES = {
-    "create_config": "CreateConfigFunction",
-    "ensure_instance": "EnsureInstanceFunction",
-    "oauth_callback": "OAuthCallbackFunction",
-    "mcp_server": "McpServerFunction",
-}
+_NATIVE = pytest.mark.native_only("there is no such role, grant or key with Scalekit")
+_ROLES = pytest.mark.parametrize(
+    "role",
+    [
+        pytest.param(role, marks=() if role in deployed_functions("scalekit") else _NATIVE)
+        for role in FUNCTIONS
+    ],
+)
 _CONTEXT = {"service": "mcp-valet", "purpose": "tokens"}
 
 
@@ -56,7 +58,7 @@ class Loot:
     def tries(self, role: str, deed: str) -> str:
         """Whether IAM lets a role do a deed."""
         try:
-            _DEEDS[deed](self, self.credentials[role])
+            _ALL_DEEDS[self.deployment.backend][deed](self, self.credentials[role])
         except ClientError as error:
             if error.response["Error"]["Code"] != "AccessDeniedException":
                 raise
@@ -106,8 +108,10 @@ class Loot:
         )
 
     def secret(self, who: Credentials, logical_id: str) -> None:
-        arn = self.deployment.resources[logical_id]
-        aws("secretsmanager", who).get_secret_value(SecretId=arn)
+        self.read(who, self.deployment.resources[logical_id])
+
+    def read(self, who: Credentials, secret: str) -> None:
+        aws("secretsmanager", who).get_secret_value(SecretId=secret)
 
     def seal(self, who: Credentials, **context: str) -> None:
         key = self.deployment.resources["VaultKey"]
@@ -144,6 +148,8 @@ _DEEDS: dict[str, Callable[[Loot, Credentials], None]] = {
     "find": lambda loot, who: loot.find(who),
     "count": lambda loot, who: loot.count(who),
     "scan": lambda loot, who: loot.item(who, "scan", ""),
+}
+_WITH_NATIVE: dict[str, Callable[[Loot, Credentials], None]] = {
     "URL keys": lambda loot, who: loot.secret(who, "UrlKeys"),
     "OAuth clients": lambda loot, who: loot.secret(who, "OAuthClients"),
     "seal tokens": lambda loot, who: loot.seal(who),
@@ -151,6 +157,10 @@ _DEEDS: dict[str, Callable[[Loot, Credentials], None]] = {
     "open codes": lambda loot, who: loot.open(who, purpose="authorization"),
     "open what is not ours": lambda loot, who: loot.open(who, service="another"),
 }
+_WITH_SCALEKIT: dict[str, Callable[[Loot, Credentials], None]] = {
+    "Scalekit's client": lambda loot, who: loot.read(who, SCALEKIT_SECRET),
+}
+_ALL_DEEDS = {"native": _DEEDS | _WITH_NATIVE, "scalekit": _DEEDS | _WITH_SCALEKIT}
 _CHANGE = ("write", "delete")
 _SHARED = ["CONFIG", "CONNECTION", "ENDPOINT"]
 
@@ -179,6 +189,16 @@ _MAY: dict[str, set[str]] = {
     | _all(("write",), ["OWNER", "INSTANCE"])
     | {"URL keys", "OAuth clients", "seal tokens", "open tokens"},
 }
+_GRANTS = {f"{verb} GRANT" for verb in ("read", "query", *_CHANGE)}
+_MAY_WITH_SCALEKIT = {
+    role: (_MAY[role] - set(_WITH_NATIVE) - gone) | {"Scalekit's client"}
+    for role, gone in {
+        "create_config": set[str](),
+        "ensure_instance": _GRANTS,
+        "oauth_callback": {"write GRANT"},  # an erasure takes what the other backend left
+    }.items()
+}
+_ALL_MAY = dict(zip(BACKENDS, (_MAY, _MAY_WITH_SCALEKIT), strict=True))
 
 
 def _take_over(deployment: Deployment, function: str) -> Credentials:
@@ -215,7 +235,8 @@ def _invoked(client: Any, name: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def taken_over(deployment: Deployment) -> dict[str, Credentials]:
-    return {role: _take_over(deployment, function) for role, function in _ROLES.items()}
+    roles = deployed_functions(deployment.backend)
+    return {role: _take_over(deployment, FUNCTIONS[role]) for role in roles}
 
 
 @pytest.fixture
@@ -224,10 +245,12 @@ def loot(deployment: Deployment, taken_over: dict[str, Credentials], user: User)
     return Loot(deployment, taken_over, user)
 
 
-@pytest.mark.parametrize("role", _ROLES)
+@_ROLES
 def test_a_role_may_do_what_its_row_says_and_nothing_else(role: str, loot: Loot) -> None:
-    got = {deed: loot.tries(role, deed) for deed in _DEEDS}
-    assert got == {deed: "allowed" if deed in _MAY[role] else "denied" for deed in _DEEDS}
+    backend = loot.deployment.backend
+    may = _ALL_MAY[backend][role]
+    got = {deed: loot.tries(role, deed) for deed in _ALL_DEEDS[backend]}
+    assert got == {deed: "allowed" if deed in may else "denied" for deed in _ALL_DEEDS[backend]}
 
 
 def test_a_role_cannot_reach_beyond_its_partition_by_naming_an_allowed_one_too(
@@ -249,10 +272,10 @@ def test_a_role_cannot_reach_beyond_its_partition_by_naming_an_allowed_one_too(
     assert loot.victim.connections()["MY_GMAIL"]["status"] == "ACTIVE"
 
 
-@pytest.mark.parametrize("role", _ROLES)
+@_ROLES
 def test_a_role_has_no_power_over_the_account(role: str, loot: Loot) -> None:
     who = loot.credentials[role]
-    arn = loot.deployment.function_arn("McpServerFunction")
+    arn = loot.deployment.function_arn("OAuthCallbackFunction")
     deeds: list[Callable[[], Any]] = [
         lambda: aws("iam", who).create_user(UserName="e2e-attack"),
         lambda: aws("lambda", who).get_function(FunctionName=arn),
@@ -261,9 +284,11 @@ def test_a_role_has_no_power_over_the_account(role: str, loot: Loot) -> None:
         lambda: aws("cognito-idp", who).list_users(
             UserPoolId=loot.deployment.outputs["UserPoolId"]
         ),
-        lambda: aws("kms", who).schedule_key_deletion(KeyId=loot.deployment.resources["VaultKey"]),
         lambda: aws("dynamodb", who).delete_table(TableName=loot.deployment.table),
     ]
+    if loot.deployment.backend == "native":
+        key = loot.deployment.resources["VaultKey"]
+        deeds.append(lambda: aws("kms", who).schedule_key_deletion(KeyId=key))
     for deed in deeds:
         with pytest.raises(ClientError, match="AccessDenied"):
             deed()
