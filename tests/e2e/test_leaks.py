@@ -56,12 +56,12 @@ def life(deployment: Deployment, api: Api, google: Google, request: pytest.Fixtu
     connect(user)
     run = api.as_service("POST", f"/users/{user.id}/tools/gmail_fetch_mails", {})
     assert run.json()["code"] == "ok"
+    google.note()
+    google.note_log()
     if deployment.backend == "native":
         kinds = _used(user, deployment, request.getfixturevalue("issuer"))
     else:
         kinds = _used_at_scalekit(user)
-    google.note()
-    google.note_log()
     kinds |= {"JWT", "user", "URL path", "cookie", "state", "code", "authorization_id"}
     kinds |= {"bearer", "refresh_tokens", "mail"}
     assert kinds <= set(canaries.SEEN.values())
