@@ -55,11 +55,6 @@ def connected(deployment: Deployment, api: Api) -> User:
     return user
 
 
-@pytest.fixture(scope="session")
-def newcomer(deployment: Deployment, api: Api) -> User:
-    return sign_up(deployment, api)
-
-
 def pointed_at(user: User, tap: Wiretap, credential: str = "URL key") -> dict[str, str]:
     """The environment that points a program at a user's server."""
     if credential == "URL key":
@@ -81,7 +76,7 @@ def pointed_at(user: User, tap: Wiretap, credential: str = "URL key") -> dict[st
 def walk(
     request: pytest.FixtureRequest,
     connected: User,
-    newcomer: User,
+    deployment: Deployment,
     api: Api,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Walk:
@@ -89,6 +84,7 @@ def walk(
     name, credential = request.param
     summary = f"made by {name} {uuid.uuid4().hex[:8]}"
     event = {"start_datetime": "2026-12-01T12:00:00+01:00", "event_duration_minutes": 45}
+    newcomer = sign_up(deployment, api)  # of each walk: a user gets so many connect links at a time
     calls: list[tuple[User, str, dict[str, Any]]] = [
         (newcomer, READ, {}),
         (connected, READ, {"max_results": 2}),
